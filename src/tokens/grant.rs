@@ -1,0 +1,34 @@
+//! What a login or a renewal was given.
+//!
+//! The one thing that leaves a committed transaction and from which both tokens are made; it says everything that an
+//! answer says, so that nothing is read twice.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::tokens::principal::Principal;
+use crate::tokens::refresh::{Generation, SessionId};
+
+/// A session that is live, and the generation its holder now owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The session.
+    pub session: SessionId,
+    /// The generation to answer with.
+    pub generation: Generation,
+    /// Who it speaks for, as the transaction read it.
+    pub principal: Principal,
+    /// The transaction's time: `iat` of the access token.
+    pub granted_at: Timestamp,
+    /// When the refresh token ends unless renewed; never past `absolute_expires_at`.
+    pub idle_expires_at: Timestamp,
+    /// When the session ends whatever happens.
+    pub absolute_expires_at: Timestamp,
+}
+
+impl Grant {
+    /// What really remains of the refresh token at `granted_at`.
+    pub fn refresh_expires_in(&self) -> Duration {
+        self.idle_expires_at.min(self.absolute_expires_at).since(self.granted_at)
+    }
+}

@@ -1,0 +1,224 @@
+//! The bytes of a refresh token.
+//!
+//! Owns one rule: a token is a pure function of key, session and generation, so that a retry can be given the same
+//! successor without any token being stored. Never touches state: a forged token ends here.
+//!
+//! `lkr_` + unpadded base64url over 54 bytes:
+//! `version(1) ‖ key id(1) ‖ session id(16) ‖ generation(4, big endian) ‖ HMAC-SHA-256 over the 22 bytes before it (32)`
+
+use std::fmt;
+use std::num::NonZeroU32;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::config::Secret;
+use crate::error::{Error, GrantRefusal, Result};
+
+/// Says what kind of secret this is to people and to secret scanners.
+const PREFIX: &str = "lkr_";
+/// The layout above; another layout would be another number.
+const LAYOUT_VERSION: u8 = 1;
+/// Bytes under the MAC: version, key id, session id, generation.
+const SIGNED_LENGTH: usize = 22;
+/// All bytes: the signed ones and an HMAC-SHA-256.
+const TOKEN_LENGTH: usize = SIGNED_LENGTH + 32;
+/// Characters after the prefix: 54 bytes are exactly 72 base64 characters, so there is one spelling of each token.
+const ENCODED_LENGTH: usize = 72;
+
+/// A session's id: a UUIDv7. Not a secret; the MAC is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionId(pub Uuid);
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// Which token of its session this is: 1 at login, one more with each rotation. There is no generation 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation(NonZeroU32);
+
+impl Generation {
+    /// What a session opens with.
+    pub const FIRST: Self = Self(NonZeroU32::MIN);
+    /// A session that got this far is over.
+    pub const LAST: Self = Self(NonZeroU32::MAX);
+
+    /// The generation with this number; `None` for 0.
+    pub fn new(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
+
+    /// Its number, from 1.
+    pub fn number(self) -> u32 {
+        self.0.get()
+    }
+
+    /// The next one; `None` after [`LAST`](Self::LAST).
+    pub fn successor(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
+    }
+}
+
+/// What an authentic token says: our key signed exactly this. Whether it still buys anything is `rotation`'s question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presented {
+    /// The session that it belongs to.
+    pub session: SessionId,
+    /// Which of the session's tokens it is.
+    pub generation: Generation,
+}
+
+/// A refresh token on its way out. `Debug` and logs never show it.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct RefreshToken(String);
+
+impl RefreshToken {
+    /// The text for the answer's body, and for nothing else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RefreshToken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("RefreshToken(…)")
+    }
+}
+
+/// The MAC keys of refresh tokens: one signs, each verifies the tokens that carry its id.
+pub struct RefreshKeys {
+    signer: MacKey,
+}
+
+struct MacKey {
+    id: u8,
+    key: hmac::Key,
+}
+
+impl RefreshKeys {
+    /// One key, with the id that goes into each token.
+    pub fn new(id: u8, secret: &Secret) -> Self {
+        Self { signer: MacKey { id, key: hmac::Key::new(hmac::HMAC_SHA256, secret.expose()) } }
+    }
+
+    /// The token of this generation of this session.
+    pub fn mint(&self, session: SessionId, generation: Generation) -> RefreshToken {
+        let mut bytes = Vec::with_capacity(TOKEN_LENGTH);
+        bytes.push(LAYOUT_VERSION);
+        bytes.push(self.signer.id);
+        bytes.extend_from_slice(session.0.as_bytes());
+        bytes.extend_from_slice(&generation.number().to_be_bytes());
+        let mac = hmac::sign(&self.signer.key, &bytes);
+        bytes.extend_from_slice(mac.as_ref());
+
+        let mut text = String::with_capacity(PREFIX.len() + ENCODED_LENGTH);
+        text.push_str(PREFIX);
+        URL_SAFE_NO_PAD.encode_string(&bytes, &mut text);
+        RefreshToken(text)
+    }
+
+    /// Reads a token that one of our keys signed; the MAC is compared in constant time.
+    ///
+    /// Errors: [`Error::InvalidGrant`] with [`GrantRefusal::Unknown`] for anything else, whatever is wrong with it.
+    pub fn verify(&self, token: &str) -> Result<Presented> {
+        self.read(token).ok_or(Error::InvalidGrant(GrantRefusal::Unknown))
+    }
+
+    fn read(&self, token: &str) -> Option<Presented> {
+        let encoded = token.strip_prefix(PREFIX).filter(|rest| rest.len() == ENCODED_LENGTH)?;
+        let mut bytes = [0_u8; TOKEN_LENGTH];
+        let length = URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes).ok()?;
+        if length != TOKEN_LENGTH {
+            return None;
+        }
+        let (signed, mac) = bytes.split_at(SIGNED_LENGTH);
+        let (version, rest) = signed.split_first()?;
+        let (key_id, rest) = rest.split_first()?;
+        let (session, generation) = rest.split_first_chunk::<16>()?;
+        if *version != LAYOUT_VERSION || *key_id != self.signer.id {
+            return None;
+        }
+        hmac::verify(&self.signer.key, signed, mac).ok()?;
+        Some(Presented {
+            session: SessionId(Uuid::from_bytes(*session)),
+            generation: Generation::new(u32::from_be_bytes(generation.try_into().ok()?))?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> RefreshKeys {
+        RefreshKeys::new(1, &Secret::new(b"a test key of more than 32 bytes, used nowhere else".to_vec()))
+    }
+
+    fn session() -> SessionId {
+        SessionId(Uuid::from_u128(0x0192_3f5e_8a00_7000_8000_0000_0000_0001))
+    }
+
+    #[test]
+    fn a_token_is_the_prefix_and_72_characters_and_reads_back() {
+        let token = keys().mint(session(), Generation::FIRST);
+
+        assert_eq!(token.expose().len(), 76);
+        assert!(token.expose().starts_with("lkr_"));
+        let presented = keys().verify(token.expose()).unwrap();
+        assert_eq!(presented, Presented { session: session(), generation: Generation::FIRST });
+    }
+
+    #[test]
+    fn the_bytes_are_laid_out_as_documented() {
+        let token = keys().mint(session(), Generation::new(0x0102_0304).unwrap());
+
+        let bytes = URL_SAFE_NO_PAD.decode(&token.expose()[4..]).unwrap();
+
+        assert_eq!(bytes.len(), 54);
+        assert_eq!(bytes[..2], [1, 1]);
+        assert_eq!(bytes[2..18], *session().0.as_bytes());
+        assert_eq!(bytes[18..22], [1, 2, 3, 4]);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"a test key of more than 32 bytes, used nowhere else");
+        assert_eq!(bytes[22..], *hmac::sign(&key, &bytes[..22]).as_ref());
+    }
+
+    #[test]
+    fn one_flipped_bit_anywhere_makes_a_stranger_of_it() {
+        let token = keys().mint(session(), Generation::FIRST);
+        let bytes = URL_SAFE_NO_PAD.decode(&token.expose()[4..]).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut forged = bytes.clone();
+            forged[bit / 8] ^= 1 << (bit % 8);
+            let forged = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(&forged));
+            assert_eq!(keys().verify(&forged), Err(Error::InvalidGrant(GrantRefusal::Unknown)), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn generation_zero_is_malformed_even_under_an_authentic_mac() {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"a test key of more than 32 bytes, used nowhere else");
+        let mut bytes = vec![1, 1];
+        bytes.extend_from_slice(session().0.as_bytes());
+        bytes.extend_from_slice(&[0; 4]);
+        let mac = hmac::sign(&key, &bytes);
+        bytes.extend_from_slice(mac.as_ref());
+
+        let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(&bytes));
+
+        assert_eq!(keys().verify(&token), Err(Error::InvalidGrant(GrantRefusal::Unknown)));
+    }
+
+    #[test]
+    fn debug_output_does_not_show_the_token() {
+        let token = keys().mint(session(), Generation::FIRST);
+        assert!(!format!("{token:?}").contains(&token.expose()[4..]));
+    }
+}
