@@ -1,1 +1,208 @@
-//! x
+//! JWT access tokens (RFC 9068), signed from a grant and verified.
+//!
+//! Owns every check that an access token must pass except revocation, which the caller looks up afterwards. The crate
+//! signs and compares; which key, which header and which claims are accepted is decided here, because its own validation
+//! skips what is absent, reads the system's clock and does not look at `typ`.
+//!
+//! grant + transaction time -> [`AccessTokens::mint`] -> `header.claims.signature` -> [`AccessTokens::verify`] -> [`Identity`]
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, crypto};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+use crate::config::Secret;
+use crate::error::{Error, Result};
+use crate::tokens::grant::Grant;
+use crate::tokens::keys;
+use crate::tokens::principal::{Principal, Role, UserId, Username, Version};
+use crate::tokens::refresh::SessionId;
+
+/// The media type of an access token, so that no other JWT of ours can pass for one (RFC 9068 §2.1).
+const TYPE: &str = "at+jwt";
+/// The client that a login over the REST API stands for (claim `client_id`, RFC 9068 §2.2).
+const FIRST_PARTY: &str = "first-party";
+/// Nothing that we sign comes near it; longer input is not worth decoding. In bytes.
+const LONGEST: usize = 8 * 1024;
+/// How far ahead `iat` may be: two nodes' clocks, not a token from tomorrow.
+const IAT_LEEWAY: Duration = Duration::from_secs(5);
+
+/// Signs access tokens with one key and verifies those of every key it knows.
+pub struct AccessTokens {
+    signer: Key,
+    issuer: String,
+    audience: String,
+    ttl_seconds: i64,
+}
+
+/// One key, one algorithm: a token that names another algorithm for this key is refused.
+struct Key {
+    kid: String,
+    algorithm: Algorithm,
+    algorithm_name: &'static str,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    /// The header of every token this key signs, encoded: recognising it spares the parse.
+    encoded_header: String,
+}
+
+/// What a verified access token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Who is calling.
+    pub principal: Principal,
+    /// Under which session.
+    pub session: SessionId,
+    /// When the token ends.
+    pub expires_at: Timestamp,
+}
+
+/// A signed access token on its way out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessToken {
+    /// The compact JWS.
+    pub text: String,
+    /// Its lifetime in seconds, from the transaction's time.
+    pub expires_in: u64,
+}
+
+/// The claims, all of them required. A claim that appears twice is refused by the typed parse.
+#[derive(Serialize, Deserialize)]
+struct Claims<'a> {
+    #[serde(borrow)]
+    iss: Cow<'a, str>,
+    #[serde(borrow)]
+    aud: Cow<'a, str>,
+    sub: UserId,
+    #[serde(borrow)]
+    client_id: Cow<'a, str>,
+    #[serde(borrow)]
+    username: Cow<'a, str>,
+    roles: Cow<'a, [Role]>,
+    sid: SessionId,
+    ver: Version,
+    iat: i64,
+    exp: i64,
+    jti: Uuid,
+}
+
+/// The header members that decide; `jku`, `jwk`, `x5u` and `x5c` are not among them, so a token cannot bring its own key.
+#[derive(Deserialize)]
+struct PresentedHeader<'a> {
+    #[serde(borrow)]
+    typ: Cow<'a, str>,
+    #[serde(borrow)]
+    alg: Cow<'a, str>,
+    #[serde(borrow)]
+    kid: Cow<'a, str>,
+    /// Extensions that must be understood (RFC 7515 §4.1.11); we understand none.
+    #[serde(default)]
+    crit: Option<serde::de::IgnoredAny>,
+}
+
+impl AccessTokens {
+    /// HS256 with `secret`, for tokens that live `ttl` (whole seconds count).
+    ///
+    /// Errors: [`Error::Internal`] where the header cannot be encoded.
+    pub fn hs256(secret: &Secret, issuer: &str, audience: &str, ttl: Duration) -> Result<Self> {
+        let kid = keys::hs256_kid(secret);
+        let mut header = Header::new(Algorithm::HS256);
+        header.typ = Some(TYPE.to_owned());
+        header.kid = Some(kid.clone());
+        let header = serde_json::to_vec(&header).map_err(|_| Error::Internal("JWT header"))?;
+        let signer = Key {
+            kid,
+            algorithm: Algorithm::HS256,
+            algorithm_name: "HS256",
+            encoding: EncodingKey::from_secret(secret.expose()),
+            decoding: DecodingKey::from_secret(secret.expose()),
+            encoded_header: URL_SAFE_NO_PAD.encode(header),
+        };
+        let ttl_seconds = i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX);
+        Ok(Self { signer, issuer: issuer.to_owned(), audience: audience.to_owned(), ttl_seconds })
+    }
+
+    /// Signs the access token of a grant: issued at the time of the transaction that granted it, and never outliving the
+    /// session's absolute limit. Errors: [`Error::Internal`] where signing fails.
+    pub fn mint(&self, grant: &Grant) -> Result<AccessToken> {
+        let iat = grant.granted_at.as_unix_seconds();
+        let exp = iat.saturating_add(self.ttl_seconds).min(grant.absolute_expires_at.as_unix_seconds());
+        let claims = Claims {
+            iss: Cow::Borrowed(&self.issuer),
+            aud: Cow::Borrowed(&self.audience),
+            sub: grant.principal.id,
+            client_id: Cow::Borrowed(FIRST_PARTY),
+            username: Cow::Borrowed(grant.principal.username.as_str()),
+            roles: Cow::Borrowed(&grant.principal.roles),
+            sid: grant.session,
+            ver: grant.principal.version,
+            iat,
+            exp,
+            jti: uuid::Builder::from_random_bytes(rand::random()).into_uuid(),
+        };
+        let claims = serde_json::to_vec(&claims).map_err(|_| Error::Internal("JWT claims"))?;
+        let mut text = String::with_capacity(512);
+        text.push_str(&self.signer.encoded_header);
+        text.push('.');
+        URL_SAFE_NO_PAD.encode_string(claims, &mut text);
+        let signature = crypto::sign(text.as_bytes(), &self.signer.encoding, self.signer.algorithm)
+            .map_err(|_| Error::Internal("JWT signature"))?;
+        text.push('.');
+        text.push_str(&signature);
+        Ok(AccessToken { text, expires_in: u64::try_from(exp.saturating_sub(iat)).unwrap_or(0) })
+    }
+
+    /// Checks all of a token but revocation. Errors: [`Error::InvalidToken`], whatever is wrong with it.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Identity> {
+        self.read(token, now).ok_or(Error::InvalidToken)
+    }
+
+    fn read(&self, token: &str, now: Timestamp) -> Option<Identity> {
+        if token.len() > LONGEST {
+            return None;
+        }
+        let (message, signature) = token.rsplit_once('.')?;
+        let (header, claims) = message.split_once('.')?;
+        let key = self.key_of(header)?;
+        if !crypto::verify(signature, message.as_bytes(), &key.decoding, key.algorithm).ok()? {
+            return None;
+        }
+        let claims = URL_SAFE_NO_PAD.decode(claims).ok()?;
+        self.accept(serde_json::from_slice(&claims).ok()?, now)
+    }
+
+    /// The key that the header names, if it names it in full: exact `kid`, that key's algorithm, our type, no `crit`.
+    fn key_of(&self, encoded_header: &str) -> Option<&Key> {
+        let key = &self.signer;
+        if encoded_header == key.encoded_header {
+            return Some(key);
+        }
+        let header = URL_SAFE_NO_PAD.decode(encoded_header).ok()?;
+        let header: PresentedHeader<'_> = serde_json::from_slice(&header).ok()?;
+        let named = header.kid == key.kid && header.alg == key.algorithm_name;
+        (named && header.typ == TYPE && header.crit.is_none()).then_some(key)
+    }
+
+    fn accept(&self, claims: Claims<'_>, now: Timestamp) -> Option<Identity> {
+        let expires_at = Timestamp::from_millis(claims.exp.checked_mul(1000)?);
+        let issued_at = Timestamp::from_millis(claims.iat.checked_mul(1000)?);
+        let lifetime = claims.exp.checked_sub(claims.iat)?;
+        let ours = claims.iss == self.issuer && claims.aud == self.audience;
+        let alive = now < expires_at && issued_at <= now.plus(IAT_LEEWAY) && lifetime <= self.ttl_seconds;
+        if !ours || !alive {
+            return None;
+        }
+        let principal = Principal {
+            id: claims.sub,
+            username: Username::parse(&claims.username).ok()?,
+            roles: claims.roles.into_owned(),
+            version: claims.ver,
+        };
+        Some(Identity { principal, session: claims.sid, expires_at })
+    }
+}

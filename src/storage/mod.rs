@@ -1,0 +1,234 @@
+//! Durable state: whole operations, in batches.
+//!
+//! Owns the shape that every engine fills: a batch goes in, is decided in order inside one transaction, and comes back
+//! after its commit is on disk. There is no per-query surface, so an engine is free in how it gets there. The decisions
+//! themselves are not here: engines fill `tokens::rotation`'s types from their rows and write what it says.
+//!
+//! batch of operations -> one transaction -> commit (fsync) -> one outcome each, and the endings to publish
+
+use futures_util::future::BoxFuture;
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::passwords::PasswordHash;
+use crate::tokens::grant::Grant;
+use crate::tokens::principal::{Epoch, Principal, Role, UserId, Username, Version};
+use crate::tokens::refresh::{Presented, SessionId};
+use crate::tokens::revocation::Revocation;
+
+pub mod sqlite;
+
+/// The most operations that one batch may hold: a commit stays short, and a batch's memory small.
+pub const LARGEST_BATCH: usize = 512;
+
+/// The bytes of a user agent that are kept: enough to recognise a browser, little enough to keep rows small.
+pub const LONGEST_USER_AGENT: usize = 120;
+
+/// A batch on its way through an engine. [`Error::Unavailable`](crate::error::Error::Unavailable) means that nothing of it is known to be done.
+pub type Pending<Outcome> = BoxFuture<'static, Result<Committed<Outcome>>>;
+
+/// What a committed batch answers.
+#[derive(Debug)]
+pub struct Committed<Outcome> {
+    /// One for each operation, in order. A refused operation fails alone.
+    pub outcomes: Vec<Result<Outcome>>,
+    /// What the batch ended, to be published before anything is answered.
+    pub revocations: Vec<Revocation>,
+}
+
+/// A storage engine. Every engine passes the suite in `tests/storage`.
+pub trait Storage: Send + Sync + 'static {
+    /// Applies operations on sessions, in order, in one transaction.
+    fn sessions(&self, batch: Vec<SessionOperation>) -> Pending<SessionOutcome>;
+
+    /// Applies operations on users, in order, in one transaction.
+    fn users(&self, batch: Vec<UserOperation>) -> Pending<UserOutcome>;
+
+    /// The endings that access tokens may still be alive of.
+    fn revocations(&self) -> BoxFuture<'static, Result<Vec<Revocation>>>;
+
+    /// Takes one small step through the sessions and removes those that were over for long, and endings that no access
+    /// token can outlive. One pass is done when it answers [`Swept::Pass`].
+    fn sweep(&self) -> BoxFuture<'static, Result<Swept>>;
+
+    /// Answers once everything submitted before it is done.
+    fn ping(&self) -> BoxFuture<'static, Result<()>>;
+
+    /// Writes what is due and closes; later calls answer unavailable.
+    fn close(&self) -> BoxFuture<'static, ()>;
+}
+
+/// One operation on sessions.
+#[derive(Debug)]
+pub enum SessionOperation {
+    /// Decides on a presented token and writes the verdict.
+    Rotate(Presented),
+    /// Opens a session, if the account is still what the password was checked against.
+    Open(NewSession),
+    /// Ends a session; one that is over or unknown stays as it is.
+    End {
+        /// Which.
+        session: SessionId,
+        /// Why, for the row.
+        reason: EndReason,
+    },
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum SessionOutcome {
+    /// Opened or renewed.
+    Granted(Grant),
+    /// A spent token ended its session.
+    Reused {
+        /// Whose session it was.
+        user: UserId,
+        /// The token was newer than the row: the database went back in time.
+        rollback_detected: bool,
+    },
+    /// An [`SessionOperation::End`] was done; whether there was anything left to end.
+    Ended {
+        /// False where the session was over before, or unknown.
+        was_live: bool,
+    },
+}
+
+/// Why a session's row says that it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndReason {
+    /// Its holder logged out.
+    Logout,
+    /// A spent token was presented outside the grace window.
+    Reuse,
+}
+
+impl EndReason {
+    /// The word in the row.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::Reuse => "reuse",
+        }
+    }
+}
+
+/// A session to be opened.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// The account as it was read before the password was checked.
+    pub seen: Fence,
+    /// A hash at today's cost, to be stored with the session where the account's was cheaper.
+    pub stronger_hash: Option<PasswordHash>,
+    /// What the client calls itself, cut to [`LONGEST_USER_AGENT`].
+    pub user_agent: Option<String>,
+    /// The client's address.
+    pub ip: Option<String>,
+}
+
+/// What was read of an account before a hash. A write that carries it is refused with
+/// [`Error::AccountChanged`](crate::error::Error::AccountChanged) if the epoch or the hash is another by then, or the user disabled or gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fence {
+    /// Whose account.
+    pub user: UserId,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Its hash.
+    pub hash: PasswordHash,
+}
+
+/// One operation on users.
+#[derive(Debug)]
+pub enum UserOperation {
+    /// Adds an account. Refused with [`Error::UsernameTaken`](crate::error::Error::UsernameTaken).
+    Create(NewUser),
+    /// Looks an account up by name, without regard to case.
+    Find(Username),
+    /// Sets a new password and ends every session, if the account is still what the old one was checked against.
+    ChangePassword {
+        /// What was read before the old password was checked.
+        seen: Fence,
+        /// The new hash.
+        hash: PasswordHash,
+    },
+    /// Disables an account, which ends every session, or enables it again.
+    SetDisabled {
+        /// Whose.
+        user: UserId,
+        /// Whether they are locked out from now on.
+        disabled: bool,
+    },
+    /// Replaces the roles; access tokens with the old ones are refused from then on, sessions live on.
+    SetRoles {
+        /// Whose.
+        user: UserId,
+        /// All of them.
+        roles: Vec<Role>,
+    },
+    /// Removes an account, which ends every session; the name is free.
+    Delete(UserId),
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum UserOutcome {
+    /// The account that was added.
+    Created(Account),
+    /// The account with this name, if there is one.
+    Found(Option<Account>),
+    /// The write was done.
+    Changed,
+}
+
+/// An account to be added.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Unique without regard to case.
+    pub username: Username,
+    /// Of their password.
+    pub hash: PasswordHash,
+    /// What they may do.
+    pub roles: Vec<Role>,
+}
+
+/// An account as storage holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Who, with roles and version.
+    pub principal: Principal,
+    /// Of their password.
+    pub hash: PasswordHash,
+    /// Locked out.
+    pub disabled: bool,
+    /// The counter that ends sessions.
+    pub epoch: Epoch,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+impl Account {
+    /// What a later write must find unchanged.
+    pub fn fence(&self) -> Fence {
+        Fence { user: self.principal.id, epoch: self.epoch, hash: self.hash.clone() }
+    }
+
+    /// The version of the account's access tokens.
+    pub fn version(&self) -> Version {
+        self.principal.version
+    }
+}
+
+/// What a step of the sweeper did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Swept {
+    /// There is more to look at.
+    Step {
+        /// Sessions removed by this step.
+        removed: usize,
+    },
+    /// This step reached the end of the table; the next one begins anew.
+    Pass {
+        /// Sessions removed by this step.
+        removed: usize,
+    },
+}

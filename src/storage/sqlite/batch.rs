@@ -1,0 +1,173 @@
+//! A batch as one transaction.
+//!
+//! Owns the rules of sharing a commit: operations are decided in order, each on the rows that the one before it left; a
+//! refused one fails alone; a batch that changed nothing commits nothing; and where the transaction itself is gone, all
+//! of the batch failed and nothing more of it runs.
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::{Rules, revocations};
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Error, Result};
+use crate::storage::Committed;
+use crate::tokens::revocation::{Ended, Revocation};
+
+/// Something that can stand in a batch.
+pub(super) trait Operation {
+    /// What it answers.
+    type Outcome;
+
+    /// Does it inside the batch's transaction. More than one writing statement needs [`Unit::atomically`].
+    fn apply(self, unit: &mut Unit<'_>) -> Applied<Self::Outcome>;
+}
+
+/// How one operation went.
+pub(super) type Applied<T> = std::result::Result<T, Refusal>;
+
+/// Why one operation was not done.
+pub(super) enum Refusal {
+    /// By a rule of the domain.
+    Domain(Error),
+    /// By SQLite.
+    Sql(rusqlite::Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Domain(error)
+    }
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+/// Why nothing of a batch is known to be done.
+#[derive(Debug)]
+pub(super) struct BatchFailure {
+    /// What SQLite said.
+    pub error: rusqlite::Error,
+    /// The file is not to be trusted any more.
+    pub fatal: bool,
+}
+
+impl BatchFailure {
+    /// Outside a commit: fatal only where the file itself failed.
+    pub fn statement(error: rusqlite::Error) -> Self {
+        let fatal = matches!(
+            error.sqlite_error_code(),
+            Some(
+                ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::ReadOnly
+            )
+        );
+        Self { error, fatal }
+    }
+
+    /// In a commit: what is on disk is unknown, whatever the error.
+    fn commit(error: rusqlite::Error) -> Self {
+        Self { error, fatal: true }
+    }
+}
+
+/// What an operation works with.
+pub(super) struct Unit<'a> {
+    /// Inside the batch's transaction.
+    pub connection: &'a Connection,
+    /// The transaction's time, one for the whole batch.
+    pub now: Timestamp,
+    /// The settings that decide.
+    pub rules: &'a Rules,
+    revocations: Vec<Revocation>,
+}
+
+impl Unit<'_> {
+    /// Runs several writing statements of one operation so that all of them or none are done.
+    pub fn atomically<T>(&mut self, write: impl FnOnce(&mut Self) -> Applied<T>) -> Applied<T> {
+        self.connection.prepare_cached("SAVEPOINT operation")?.execute([])?;
+        let done = write(self);
+        // Where SQLite rolled back the whole transaction by itself there is no savepoint left to return to.
+        if done.is_err() && !self.connection.is_autocommit() {
+            self.connection.prepare_cached("ROLLBACK TO operation")?.execute([])?;
+        }
+        if !self.connection.is_autocommit() {
+            self.connection.prepare_cached("RELEASE operation")?.execute([])?;
+        }
+        done
+    }
+
+    /// Writes an ending for the access tokens that are still out, and notes it for publication after the commit.
+    pub fn revoke(&mut self, ended: Ended) -> Applied<()> {
+        let revocation = Revocation { ended, at: self.now };
+        revocations::write(self.connection, &revocation)?;
+        self.revocations.push(revocation);
+        Ok(())
+    }
+}
+
+/// Runs the batch and commits it.
+pub(super) fn run<O: Operation>(
+    connection: &Connection,
+    clock: &Clock,
+    rules: &Rules,
+    batch: Vec<O>,
+) -> std::result::Result<Committed<O::Outcome>, BatchFailure> {
+    execute(connection, "BEGIN IMMEDIATE").map_err(BatchFailure::statement)?;
+    // Asked for inside the transaction, so that times are in the order of the commits.
+    let mut unit = Unit { connection, now: clock.now(), rules, revocations: Vec::new() };
+    let changes_before = connection.total_changes();
+    let outcomes = match apply_all(&mut unit, batch) {
+        Ok(outcomes) => outcomes,
+        Err(failure) => {
+            if !connection.is_autocommit() {
+                // The failure is reported already; a transaction that cannot even be rolled back fails the next BEGIN.
+                execute(connection, "ROLLBACK").ok();
+            }
+            return Err(failure);
+        }
+    };
+    if connection.total_changes() == changes_before {
+        execute(connection, "ROLLBACK").map_err(BatchFailure::statement)?;
+    } else {
+        remember_being_alive(connection, unit.now).map_err(BatchFailure::commit)?;
+        execute(connection, "COMMIT").map_err(BatchFailure::commit)?;
+    }
+    Ok(Committed { outcomes, revocations: unit.revocations })
+}
+
+fn apply_all<O: Operation>(
+    unit: &mut Unit<'_>,
+    batch: Vec<O>,
+) -> std::result::Result<Vec<Result<O::Outcome>>, BatchFailure> {
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for operation in batch {
+        let published = unit.revocations.len();
+        let outcome = match operation.apply(unit) {
+            Ok(outcome) => Ok(outcome),
+            Err(Refusal::Domain(error)) => Err(error),
+            Err(Refusal::Sql(error)) => {
+                let failure = BatchFailure::statement(error);
+                if failure.fatal || unit.connection.is_autocommit() {
+                    return Err(failure);
+                }
+                tracing::error!("a statement failed: {}", failure.error);
+                Err(Error::Unavailable)
+            }
+        };
+        if outcome.is_err() {
+            unit.revocations.truncate(published);
+        }
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
+}
+
+/// Writes the transaction's time: after a restart, time without the service does not count against a grace window.
+fn remember_being_alive(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE service SET last_alive_at = ?1")?.execute([now.as_millis()]).map(|_| ())
+}
+
+fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(|_| ())
+}

@@ -1,0 +1,196 @@
+//! The SQLite engine: one file, one writer thread.
+//!
+//! Owns one rule: every write goes through one connection on one plain thread, so that there is one writer and no lock to
+//! wait for. Jobs arrive over a channel and are done in order; a commit is on disk (`synchronous=FULL`) before its
+//! batch is answered. An I/O error ends the thread, and with it the process: a file whose fsync failed is not to be trusted.
+//!
+//! job -> writer thread -> [`batch`] (one transaction) -> reply; frames in the WAL -> [`checkpoint`]
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use self::batch::{BatchFailure, Operation};
+use self::checkpoint::Checkpoints;
+pub use self::open::OpenError;
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::lifeline::{Lifeline, Watch};
+use crate::storage::{
+    Committed, Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOperation, UserOutcome,
+};
+use crate::tokens::revocation::Revocation;
+use crate::tokens::rotation::Policy;
+
+mod batch;
+mod checkpoint;
+mod open;
+mod revocations;
+mod sessions;
+mod sweep;
+mod users;
+
+/// What the engine needs to know of the settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// How presented tokens are decided; `resumed` is the engine's to fill.
+    pub rotation: Policy,
+    /// `SESSION_TTL`: a session's absolute limit.
+    pub session_ttl: Duration,
+    /// How long endings are kept for access tokens that may still be alive.
+    pub revocations_kept_for: Duration,
+}
+
+/// A handle on the engine; dropping it closes the database.
+#[derive(Debug)]
+pub struct Sqlite {
+    jobs: mpsc::Sender<Job>,
+}
+
+type Job = Box<dyn FnOnce(&mut Writer) + Send>;
+
+/// The writer thread's own: the one connection that writes.
+struct Writer {
+    connection: Connection,
+    clock: Clock,
+    rules: Rules,
+    checkpoints: Checkpoints,
+    sweep: sweep::Cursor,
+    lifeline: Lifeline,
+    state: State,
+}
+
+/// Whether the writer thread goes on after a job.
+#[derive(PartialEq, Eq)]
+enum State {
+    Serving,
+    Closing,
+    Broken,
+}
+
+impl Sqlite {
+    /// Opens the database at `path`, making and migrating it where needed, and starts its threads.
+    ///
+    /// Errors: see [`OpenError`]; nothing was changed where the file is another process's, newer, or from the future.
+    pub fn open(path: &Path, rules: Rules, clock: &Clock, watch: &Watch) -> std::result::Result<Self, OpenError> {
+        let mut opened = open::open(path, rules, clock)?;
+        let checkpoints = Checkpoints::start(path, &mut opened.connection)?;
+        let mut writer = Writer {
+            connection: opened.connection,
+            clock: clock.clone(),
+            rules: opened.rules,
+            checkpoints,
+            sweep: sweep::Cursor::default(),
+            lifeline: watch.over("storage"),
+            state: State::Serving,
+        };
+        let (jobs, queue) = mpsc::channel::<Job>();
+        thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || {
+                // Held until the last statement is done: another process may then open the file.
+                let _lock = opened.lock;
+                writer.serve(&queue);
+            })
+            .map_err(|source| OpenError::Io { what: "starting the writer thread", source })?;
+        Ok(Self { jobs })
+    }
+
+    /// Runs a job on the writer thread. Errors: [`Error::Unavailable`] where the thread is gone or goes meanwhile.
+    fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Writer) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.jobs.send(Box::new(move |writer| {
+            // Whoever asked may have gone; the work is done all the same.
+            reply.send(job(writer)).ok();
+        }));
+        async move {
+            sent.map_err(|_| Error::Unavailable)?;
+            answer.await.unwrap_or(Err(Error::Unavailable))
+        }
+        .boxed()
+    }
+
+    fn batch<O>(&self, operations: Vec<O>) -> Pending<O::Outcome>
+    where
+        O: Operation + Send + 'static,
+        O::Outcome: Send + 'static,
+    {
+        self.run(move |writer| writer.batch(operations))
+    }
+}
+
+impl Storage for Sqlite {
+    fn sessions(&self, batch: Vec<SessionOperation>) -> Pending<SessionOutcome> {
+        self.batch(batch)
+    }
+
+    fn users(&self, batch: Vec<UserOperation>) -> Pending<UserOutcome> {
+        self.batch(batch)
+    }
+
+    fn revocations(&self) -> BoxFuture<'static, Result<Vec<Revocation>>> {
+        self.run(|writer| writer.checked(revocations::all))
+    }
+
+    fn sweep(&self) -> BoxFuture<'static, Result<Swept>> {
+        self.run(|writer| {
+            let committed = writer.batch(vec![sweep::Step { from: writer.sweep }])?;
+            let (swept, cursor) = committed.outcomes.into_iter().next().unwrap_or(Err(Error::Unavailable))?;
+            writer.sweep = cursor;
+            Ok(swept)
+        })
+    }
+
+    fn ping(&self) -> BoxFuture<'static, Result<()>> {
+        self.run(|writer| writer.checked(|connection| connection.query_row("SELECT 1", [], |_| Ok(()))))
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        self.run(|writer| {
+            writer.state = State::Closing;
+            Ok(())
+        })
+        .map(|_| ())
+        .boxed()
+    }
+}
+
+impl Writer {
+    fn serve(&mut self, queue: &mpsc::Receiver<Job>) {
+        while self.state == State::Serving {
+            // A closed channel: the handle was dropped, which is as good as `close`.
+            let Ok(job) = queue.recv() else { break };
+            job(self);
+            self.checkpoints.tend(&self.connection);
+        }
+        if self.state != State::Broken {
+            self.lifeline.retire();
+        }
+    }
+
+    fn batch<O: Operation>(&mut self, operations: Vec<O>) -> Result<Committed<O::Outcome>> {
+        batch::run(&self.connection, &self.clock, &self.rules, operations).map_err(|failure| self.failed(&failure))
+    }
+
+    /// A read outside a batch.
+    fn checked<T>(&mut self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        read(&self.connection).map_err(|error| self.failed(&BatchFailure::statement(error)))
+    }
+
+    fn failed(&mut self, failure: &BatchFailure) -> Error {
+        tracing::error!(fatal = failure.fatal, "storage failed: {}", failure.error);
+        if failure.fatal {
+            self.state = State::Broken;
+        }
+        Error::Unavailable
+    }
+}

@@ -1,0 +1,189 @@
+//! Operations on sessions.
+//!
+//! Fills `tokens::rotation`'s types from the rows, and writes the verdict. Decides nothing itself.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+use uuid::Uuid;
+
+use super::batch::{Applied, Operation, Refusal, Unit};
+use super::users;
+use crate::clock::Timestamp;
+use crate::error::{Error, GrantRefusal};
+use crate::storage::{EndReason, NewSession, SessionOperation, SessionOutcome};
+use crate::tokens::grant::Grant;
+use crate::tokens::principal::{Epoch, Principal, UserId, Version};
+use crate::tokens::refresh::{Generation, Presented, SessionId};
+use crate::tokens::revocation::Ended;
+use crate::tokens::rotation::{self, Advance, Verdict};
+
+impl Operation for SessionOperation {
+    type Outcome = SessionOutcome;
+
+    fn apply(self, unit: &mut Unit<'_>) -> Applied<SessionOutcome> {
+        match self {
+            Self::Rotate(presented) => rotate(unit, presented),
+            Self::Open(session) => open(unit, session).map(SessionOutcome::Granted),
+            Self::End { session, reason } => {
+                end(unit, session, reason).map(|was_live| SessionOutcome::Ended { was_live })
+            }
+        }
+    }
+}
+
+/// A session's row with its user's.
+struct Stored {
+    owner: UserId,
+    session: rotation::Session,
+    user: Option<(rotation::User, Principal)>,
+}
+
+fn rotate(unit: &mut Unit<'_>, presented: Presented) -> Applied<SessionOutcome> {
+    let stored = load(unit, presented.session)?;
+    let session = stored.as_ref().map(|stored| &stored.session);
+    let user = stored.as_ref().and_then(|stored| stored.user.as_ref()).map(|(user, _)| user);
+    let verdict = rotation::decide(session, user, presented.generation, unit.now, &unit.rules.rotation);
+
+    let advance = match verdict {
+        Verdict::Refuse(reason) => return Err(Error::InvalidGrant(reason).into()),
+        Verdict::Reuse { rollback_detected } => {
+            end(unit, presented.session, EndReason::Reuse)?;
+            let user = stored.map_or(UserId(Uuid::nil()), |stored| stored.owner);
+            return Ok(SessionOutcome::Reused { user, rollback_detected });
+        }
+        Verdict::Hold | Verdict::Replay => None,
+        Verdict::Rotate(advance) | Verdict::Reissue(advance) => Some(advance),
+    };
+    // Every verdict that gets here was made of a session and its user.
+    let Some(Stored { session, user: Some((_, principal)), .. }) = stored else {
+        return Err(Error::InvalidGrant(GrantRefusal::Unknown).into());
+    };
+    if let Some(advance) = &advance {
+        write_advance(unit, presented.session, advance)?;
+    }
+    Ok(SessionOutcome::Granted(Grant {
+        session: presented.session,
+        generation: advance.map_or(session.current, |advance| advance.current),
+        principal,
+        granted_at: unit.now,
+        idle_expires_at: advance.map_or(session.idle_expires_at, |advance| advance.idle_expires_at),
+        absolute_expires_at: session.absolute_expires_at,
+    }))
+}
+
+fn write_advance(unit: &Unit<'_>, session: SessionId, advance: &Advance) -> Applied<()> {
+    unit.connection
+        .prepare_cached(
+            "UPDATE sessions SET current_generation = ?2, parent_generation = ?3, rotated_at = ?4, idle_expires_at = ?5
+             WHERE id = ?1",
+        )?
+        .execute(params![
+            session.0,
+            advance.current.number(),
+            advance.parent.number(),
+            advance.rotated_at.as_millis(),
+            advance.idle_expires_at.as_millis(),
+        ])?;
+    Ok(())
+}
+
+fn open(unit: &mut Unit<'_>, new: NewSession) -> Applied<Grant> {
+    let account = users::unchanged(unit, &new.seen)?;
+    let session = SessionId(new_id(unit.now));
+    let absolute_expires_at = unit.now.plus(unit.rules.session_ttl);
+    let idle_expires_at = unit.now.plus(unit.rules.rotation.idle_ttl).min(absolute_expires_at);
+    unit.atomically(|unit| {
+        if let Some(stronger) = &new.stronger_hash {
+            users::write_hash(unit, new.seen.user, stronger)?;
+        }
+        unit.connection
+            .prepare_cached(
+                "INSERT INTO sessions (id, user_id, epoch, current_generation, parent_generation, created_at,
+                                       idle_expires_at, absolute_expires_at, user_agent, ip)
+                 VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                session.0,
+                new.seen.user.0,
+                new.seen.epoch.0,
+                Generation::FIRST.number(),
+                unit.now.as_millis(),
+                idle_expires_at.as_millis(),
+                absolute_expires_at.as_millis(),
+                new.user_agent,
+                new.ip,
+            ])?;
+        Ok(())
+    })?;
+    Ok(Grant {
+        session,
+        generation: Generation::FIRST,
+        principal: account.principal,
+        granted_at: unit.now,
+        idle_expires_at,
+        absolute_expires_at,
+    })
+}
+
+/// Ends a session and the access tokens of it; says whether it was live until now. An ending is never overwritten.
+fn end(unit: &mut Unit<'_>, session: SessionId, reason: EndReason) -> Applied<bool> {
+    unit.atomically(|unit| {
+        let ended = unit
+            .connection
+            .prepare_cached("UPDATE sessions SET ended_at = ?2, end_reason = ?3 WHERE id = ?1 AND ended_at IS NULL")?
+            .execute(params![session.0, unit.now.as_millis(), reason.as_str()])?;
+        if ended > 0 {
+            unit.revoke(Ended::Session(session))?;
+        }
+        Ok(ended > 0)
+    })
+}
+
+fn load(unit: &Unit<'_>, session: SessionId) -> Applied<Option<Stored>> {
+    unit.connection
+        .prepare_cached(
+            "SELECT s.user_id, s.epoch, s.current_generation, s.parent_generation, s.rotated_at, s.idle_expires_at,
+                    s.absolute_expires_at, s.ended_at IS NOT NULL, u.epoch, u.disabled, u.version, u.username, u.roles
+             FROM sessions s LEFT JOIN users u ON u.id = s.user_id WHERE s.id = ?1",
+        )?
+        .query_row([session.0], |row| Ok(stored(row)))
+        .optional()?
+        .transpose()
+}
+
+fn stored(row: &Row<'_>) -> Applied<Stored> {
+    let owner = UserId(row.get(0)?);
+    let session = rotation::Session {
+        epoch: Epoch(row.get(1)?),
+        current: Generation::new(row.get(2)?).ok_or(Error::Internal("a session without a generation"))?,
+        parent: Generation::new(row.get(3)?),
+        rotated_at: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_millis),
+        idle_expires_at: Timestamp::from_millis(row.get(5)?),
+        absolute_expires_at: Timestamp::from_millis(row.get(6)?),
+        ended: row.get(7)?,
+    };
+    let user = match row.get::<_, Option<i64>>(8)? {
+        None => None,
+        Some(epoch) => Some((
+            rotation::User { epoch: Epoch(epoch), disabled: row.get(9)? },
+            Principal {
+                id: owner,
+                version: Version(row.get(10)?),
+                username: users::stored_name(row.get_ref(11)?)?,
+                roles: users::stored_roles(row.get_ref(12)?)?,
+            },
+        )),
+    };
+    Ok(Stored { owner, session, user })
+}
+
+/// A UUIDv7 of the transaction's time: rows of one time lie side by side in the tree.
+pub(super) fn new_id(now: Timestamp) -> Uuid {
+    let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid()
+}
+
+impl From<rusqlite::types::FromSqlError> for Refusal {
+    fn from(_: rusqlite::types::FromSqlError) -> Self {
+        Self::Domain(Error::Internal("a column of another type"))
+    }
+}

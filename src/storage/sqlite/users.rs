@@ -1,0 +1,168 @@
+//! Operations on users.
+//!
+//! Owns the fence: a write that follows a hash is refused if the account is no longer what the hash was checked against.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{OptionalExtension as _, Row, params};
+use uuid::Uuid;
+
+use super::batch::{Applied, Operation, Unit};
+use super::sessions::new_id;
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::passwords::PasswordHash;
+use crate::storage::{Account, Fence, NewUser, UserOperation, UserOutcome};
+use crate::tokens::principal::{Epoch, Principal, Role, UserId, Username, Version};
+use crate::tokens::revocation::Ended;
+
+/// The columns that [`account`] reads, in its order.
+macro_rules! account_columns {
+    () => {
+        "SELECT id, username, password_hash, roles, disabled, epoch, version, created_at FROM users "
+    };
+}
+
+impl Operation for UserOperation {
+    type Outcome = UserOutcome;
+
+    fn apply(self, unit: &mut Unit<'_>) -> Applied<UserOutcome> {
+        match self {
+            Self::Create(new) => create(unit, new).map(UserOutcome::Created),
+            Self::Find(name) => find(unit, &name).map(UserOutcome::Found),
+            Self::ChangePassword { seen, hash } => change_password(unit, &seen, &hash),
+            Self::SetDisabled { user, disabled } => set_disabled(unit, user, disabled),
+            Self::SetRoles { user, roles } => set_roles(unit, user, &roles),
+            Self::Delete(user) => delete(unit, user),
+        }
+    }
+}
+
+fn create(unit: &Unit<'_>, new: NewUser) -> Applied<Account> {
+    let id = UserId(new_id(unit.now));
+    let added = unit
+        .connection
+        .prepare_cached(
+            "INSERT INTO users (id, username, username_key, password_hash, roles, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (username_key) DO NOTHING",
+        )?
+        .execute(params![
+            id.0,
+            new.username.as_str(),
+            new.username.key(),
+            new.hash.expose(),
+            joined(&new.roles),
+            unit.now.as_millis(),
+        ])?;
+    if added == 0 {
+        return Err(Error::UsernameTaken.into());
+    }
+    by_id(unit, id)?.ok_or_else(|| Error::Internal("a user that was just added").into())
+}
+
+fn find(unit: &Unit<'_>, name: &Username) -> Applied<Option<Account>> {
+    let mut statement = unit.connection.prepare_cached(concat!(account_columns!(), "WHERE username_key = ?1"))?;
+    statement.query_row([name.key()], |row| Ok(account(row))).optional()?.transpose()
+}
+
+fn change_password(unit: &mut Unit<'_>, seen: &Fence, hash: &PasswordHash) -> Applied<UserOutcome> {
+    unchanged(unit, seen)?;
+    unit.atomically(|unit| {
+        write_hash(unit, seen.user, hash)?;
+        end_all(unit, seen.user)
+    })?;
+    Ok(UserOutcome::Changed)
+}
+
+fn set_disabled(unit: &mut Unit<'_>, user: UserId, disabled: bool) -> Applied<UserOutcome> {
+    unit.atomically(|unit| {
+        unit.connection
+            .prepare_cached("UPDATE users SET disabled = ?2 WHERE id = ?1")?
+            .execute(params![user.0, disabled])?;
+        // Enabling raises the counters too: it costs nothing, and no token from before comes back to life.
+        end_all(unit, user)
+    })?;
+    Ok(UserOutcome::Changed)
+}
+
+fn set_roles(unit: &mut Unit<'_>, user: UserId, roles: &[Role]) -> Applied<UserOutcome> {
+    unit.atomically(|unit| {
+        let version = unit
+            .connection
+            .prepare_cached("UPDATE users SET roles = ?2, version = version + 1 WHERE id = ?1 RETURNING version")?
+            .query_row(params![user.0, joined(roles)], |row| row.get(0).map(Version))
+            .optional()?
+            .ok_or(Error::NoSuchUser)?;
+        unit.revoke(Ended::User { id: user, least_version: version })
+    })?;
+    Ok(UserOutcome::Changed)
+}
+
+fn delete(unit: &mut Unit<'_>, user: UserId) -> Applied<UserOutcome> {
+    unit.atomically(|unit| {
+        end_all(unit, user)?;
+        unit.connection.prepare_cached("DELETE FROM users WHERE id = ?1")?.execute([user.0])?;
+        Ok(())
+    })?;
+    Ok(UserOutcome::Changed)
+}
+
+/// Raises both counters, which ends every session and access token of the user in one write to the user's own row.
+fn end_all(unit: &mut Unit<'_>, user: UserId) -> Applied<()> {
+    let version = unit
+        .connection
+        .prepare_cached("UPDATE users SET epoch = epoch + 1, version = version + 1 WHERE id = ?1 RETURNING version")?
+        .query_row([user.0], |row| row.get(0).map(Version))
+        .optional()?
+        .ok_or(Error::NoSuchUser)?;
+    unit.revoke(Ended::User { id: user, least_version: version })
+}
+
+/// The account, if it is still what was read before a hash. Errors: [`Error::AccountChanged`].
+pub(super) fn unchanged(unit: &Unit<'_>, seen: &Fence) -> Applied<Account> {
+    by_id(unit, seen.user)?
+        .filter(|account| !account.disabled && account.fence() == *seen)
+        .ok_or_else(|| Error::AccountChanged.into())
+}
+
+/// Stores another hash of the same password, or of a new one; the caller has checked the fence.
+pub(super) fn write_hash(unit: &Unit<'_>, user: UserId, hash: &PasswordHash) -> Applied<()> {
+    unit.connection
+        .prepare_cached("UPDATE users SET password_hash = ?2 WHERE id = ?1")?
+        .execute(params![user.0, hash.expose()])?;
+    Ok(())
+}
+
+fn by_id(unit: &Unit<'_>, id: UserId) -> Applied<Option<Account>> {
+    let mut statement = unit.connection.prepare_cached(concat!(account_columns!(), "WHERE id = ?1"))?;
+    statement.query_row([id.0], |row| Ok(account(row))).optional()?.transpose()
+}
+
+fn account(row: &Row<'_>) -> Applied<Account> {
+    Ok(Account {
+        principal: Principal {
+            id: UserId(row.get::<_, Uuid>(0)?),
+            username: stored_name(row.get_ref(1)?)?,
+            roles: stored_roles(row.get_ref(3)?)?,
+            version: Version(row.get(6)?),
+        },
+        hash: PasswordHash::from_stored(row.get(2)?),
+        disabled: row.get(4)?,
+        epoch: Epoch(row.get(5)?),
+        created_at: Timestamp::from_millis(row.get(7)?),
+    })
+}
+
+/// A username column. Errors: [`Error::Internal`] where somebody wrote another thing into it.
+pub(super) fn stored_name(column: ValueRef<'_>) -> Applied<Username> {
+    Username::parse(column.as_str()?).map_err(|_| Error::Internal("a stored username").into())
+}
+
+/// A roles column. Errors: [`Error::Internal`] where it names a role that this version does not know.
+pub(super) fn stored_roles(column: ValueRef<'_>) -> Applied<Vec<Role>> {
+    let names = column.as_str()?.split(',').filter(|name| !name.is_empty());
+    names.map(|name| Role::parse(name).ok_or_else(|| Error::Internal("a stored role").into())).collect()
+}
+
+fn joined(roles: &[Role]) -> String {
+    roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",")
+}
