@@ -1,9 +1,38 @@
-//! Settings.
+//! Settings: what the operator may choose.
+//!
+//! Owns one rule: a service that starts has settings that are whole and agree with each other. Whatever is malformed,
+//! contradictory or misspelt stops the start with one line that names the setting and never shows its value. Everything
+//! behind this module trusts `Settings` and asks no environment.
+//!
+//! environment over `.env` (`source`) -> each value (`parse`) -> the values against each other (`Settings::load`)
+//! -> the secrets (`secrets`), found or made last, so that a refused start leaves nothing behind
+//!
+//! - `catalogue`: the names and the defaults
+//! - `strength`: which secrets are too weak
+//! - `kept`: the file of secrets beside the database
+
+mod catalogue;
+mod error;
+mod kept;
+mod parse;
+mod secrets;
+mod source;
+mod strength;
+
+use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
+
+use self::catalogue::{
+    ACCESS_TOKEN_TTL, ALLOW_WEAK_HASH, BCRYPT_COST, DATABASE_URL, HASH_MAX_WAIT, HASH_THREADS, HOST, JWT_AUDIENCE,
+    JWT_ISSUER, LOG_FORMAT, PORT, REFRESH_GRACE, REFRESH_TOKEN_TTL, RUST_LOG, SESSION_TTL, WORKERS,
+};
+pub use self::error::SettingsError;
+use self::secrets::Secrets;
+use self::source::{Source, refused};
 
 /// Key material. Zeroised when dropped; neither `Debug` nor anything else prints it.
 #[derive(Clone, PartialEq, Eq)]
@@ -66,6 +95,63 @@ pub struct Settings {
     pub log_filter: String,
     /// Limits that are not settings: the contract fixes them, and tests shorten them.
     pub limits: Limits,
+}
+
+impl Settings {
+    /// Reads the settings from an environment (`std::env::vars_os()`) and, for what it does not hold, from the file
+    /// `dotenv` if there is one. Makes the secrets on the first run; changes nothing else, and never the environment.
+    ///
+    /// Errors: the first setting that cannot be used, as one line. Call it before any thread starts: everything else
+    /// depends on what it says.
+    pub fn load<K, V>(
+        environment: impl IntoIterator<Item = (K, V)>,
+        dotenv: Option<&Path>,
+    ) -> Result<Self, SettingsError>
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let source = Source::gather(environment, dotenv)?;
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(parse::MOST_THREADS));
+        let settings = Self {
+            host: source.read(&HOST, parse::host)?,
+            port: source.read(&PORT, parse::port)?,
+            database: source.read(&DATABASE_URL, parse::database)?,
+            // Filled in below, once everything else is known to be right.
+            jwt_secret: Secret::new(Vec::new()),
+            refresh_token_secret: Secret::new(Vec::new()),
+            jwt_issuer: source.read(&JWT_ISSUER, parse::claim)?,
+            jwt_audience: source.read(&JWT_AUDIENCE, parse::claim)?,
+            access_token_ttl: source.read(&ACCESS_TOKEN_TTL, parse::access_token_ttl)?,
+            refresh_token_ttl: source.read(&REFRESH_TOKEN_TTL, parse::duration)?,
+            session_ttl: source.read(&SESSION_TTL, parse::duration)?,
+            refresh_grace: source.read(&REFRESH_GRACE, parse::grace)?,
+            bcrypt_cost: source.read(&BCRYPT_COST, parse::bcrypt_cost)?,
+            hash_threads: source.read_or(&HASH_THREADS, parse::threads, cores)?,
+            hash_max_wait: source.read(&HASH_MAX_WAIT, parse::hash_max_wait)?,
+            workers: source.read_or(&WORKERS, parse::threads, cores)?,
+            log_format: source.read(&LOG_FORMAT, parse::log_format)?,
+            log_filter: source.read(&RUST_LOG, parse::log_filter)?,
+            limits: Limits::default(),
+        };
+        settings.check(source.read(&ALLOW_WEAK_HASH, parse::switch)?)?;
+        let Secrets { jwt, refresh_token } = Secrets::load(&source, &settings.database)?;
+        Ok(Self { jwt_secret: jwt, refresh_token_secret: refresh_token, ..settings })
+    }
+
+    /// What no single value can tell. A lifetime that another one cuts short is a misunderstanding, not a choice.
+    fn check(&self, allow_weak_hash: bool) -> Result<(), SettingsError> {
+        if self.access_token_ttl > self.refresh_token_ttl {
+            return Err(refused(&ACCESS_TOKEN_TTL, "longer than REFRESH_TOKEN_TTL"));
+        }
+        if self.refresh_token_ttl > self.session_ttl {
+            return Err(refused(&REFRESH_TOKEN_TTL, "longer than SESSION_TTL"));
+        }
+        if self.bcrypt_cost < parse::LEAST_STRONG_COST && !allow_weak_hash {
+            return Err(refused(&BCRYPT_COST, "below 10, which is for tests only; they set ALLOW_WEAK_HASH=1"));
+        }
+        Ok(())
+    }
 }
 
 /// Where the state lives.

@@ -1,3 +1,5 @@
-//! The entry of the binary.
+//! The entry of the binary: everything is in the library, where tests reach it.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    latchkey::cli::run()
+}

@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -25,7 +25,19 @@ pub(super) struct Checkpoints {
     frames: Arc<AtomicU32>,
     woken_at: u32,
     helped_at: u32,
-    wake: mpsc::SyncSender<()>,
+    /// Taken when dropped: the helper ends with it.
+    wake: Option<mpsc::SyncSender<()>>,
+    helper: Option<JoinHandle<()>>,
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        self.wake = None;
+        if let Some(helper) = self.helper.take() {
+            // A helper that panicked holds no connection either.
+            helper.join().ok();
+        }
+    }
 }
 
 impl Checkpoints {
@@ -40,18 +52,18 @@ impl Checkpoints {
         };
         writer.wal_hook(Some(count))?;
 
-        let helper = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        open::configure(&helper)?;
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        open::configure(&connection)?;
         let (wake, woken) = mpsc::sync_channel(1);
-        thread::Builder::new()
+        let helper = thread::Builder::new()
             .name("sqlite-checkpoint".to_owned())
             .spawn(move || {
                 while woken.recv().is_ok() {
-                    checkpoint(&helper);
+                    checkpoint(&connection);
                 }
             })
             .map_err(|source| OpenError::Io { what: "starting the checkpoint thread", source })?;
-        Ok(Self { frames, woken_at: 0, helped_at: 0, wake })
+        Ok(Self { frames, woken_at: 0, helped_at: 0, wake: Some(wake), helper: Some(helper) })
     }
 
     /// Between two batches: wakes the helper, or helps.
@@ -67,7 +79,7 @@ impl Checkpoints {
         } else if frames >= self.woken_at.saturating_add(WAKE_EVERY) {
             self.woken_at = frames;
             // A full channel: the helper has its call already.
-            self.wake.try_send(()).ok();
+            self.wake.as_ref().map(|wake| wake.try_send(()));
         }
     }
 }

@@ -67,10 +67,10 @@ struct Writer {
 }
 
 /// Whether the writer thread goes on after a job.
-#[derive(PartialEq, Eq)]
 enum State {
     Serving,
-    Closing,
+    /// Asked to close; told once the file is.
+    Closing(oneshot::Sender<()>),
     Broken,
 }
 
@@ -94,9 +94,14 @@ impl Sqlite {
         thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || {
-                // Held until the last statement is done: another process may then open the file.
-                let _lock = opened.lock;
                 writer.serve(&queue);
+                let closed = writer.close();
+                // Only now may another process open the file.
+                drop(opened.lock);
+                if let Some(closed) = closed {
+                    // Whoever asked may have gone.
+                    closed.send(()).ok();
+                }
             })
             .map_err(|source| OpenError::Io { what: "starting the writer thread", source })?;
         Ok(Self { jobs })
@@ -155,25 +160,39 @@ impl Storage for Sqlite {
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {
-        self.run(|writer| {
-            writer.state = State::Closing;
-            Ok(())
-        })
-        .map(|_| ())
+        let (closed, answer) = oneshot::channel();
+        let sent = self.jobs.send(Box::new(move |writer| writer.state = State::Closing(closed)));
+        async move {
+            // A thread that is gone has closed already.
+            if sent.is_ok() {
+                answer.await.ok();
+            }
+        }
         .boxed()
     }
 }
 
 impl Writer {
     fn serve(&mut self, queue: &mpsc::Receiver<Job>) {
-        while self.state == State::Serving {
+        while matches!(self.state, State::Serving) {
             // A closed channel: the handle was dropped, which is as good as `close`.
             let Ok(job) = queue.recv() else { break };
             job(self);
             self.checkpoints.tend(&self.connection);
         }
-        if self.state != State::Broken {
+    }
+
+    /// Closes the file: the checkpoint connection first, so that this one, the last, can copy and remove the log. Answers
+    /// whom to tell. A broken writer keeps its lifeline, whose end is reported.
+    fn close(mut self) -> Option<oneshot::Sender<()>> {
+        if !matches!(self.state, State::Broken) {
             self.lifeline.retire();
+        }
+        drop(self.checkpoints);
+        drop(self.connection);
+        match self.state {
+            State::Closing(closed) => Some(closed),
+            State::Serving | State::Broken => None,
         }
     }
 

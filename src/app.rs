@@ -1,0 +1,248 @@
+//! The composition root: settings in, a running server with its address out.
+//!
+//! Owns the order of starting and stopping, and nothing that happens between. Started: storage, the map of endings,
+//! actors, hashing, then the listener, so that the first request finds everything. Stopped: the listener first, what is
+//! in flight finishes and commits, then storage. A part that dies ends the process.
+//!
+//! [`Settings`] -> [`Server::start`] -> [`Server::address`] -> [`Server::serve_until`]
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Arbiter, ArbiterHandle};
+use actix_web::rt::signal::unix::{SignalKind, signal};
+use actix_web::rt::{self, System};
+use actix_web::web::Data;
+use actix_web::{App, HttpServer, dev};
+use futures_util::future::{self, Either};
+
+use crate::actors::password_hasher::Hashing;
+use crate::actors::refresh_tokens::{RefreshTokens, Sessions};
+use crate::actors::user_store::UserStore;
+use crate::clock::Clock;
+use crate::config::{Database, Settings};
+use crate::error::Error;
+use crate::handlers;
+use crate::handlers::health::Readiness;
+use crate::handlers::services::Services;
+use crate::lifeline::{self, Deaths};
+use crate::middleware::respond::Respond;
+use crate::passwords::{Hasher, Policy};
+use crate::storage::sqlite::{OpenError, Rules, Sqlite};
+use crate::storage::{Storage, Swept};
+use crate::tokens::access::AccessTokens;
+use crate::tokens::refresh::RefreshKeys;
+use crate::tokens::revocation::{KEPT_BEYOND_TTL, Revocations};
+use crate::tokens::rotation;
+
+/// Longer than the idle time of the usual proxies (60 s): the side that reuses a connection must close it first, or a
+/// request meets a closing one.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long the head of a connection's first request may take.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long requests in flight may take to finish after a stop was asked for, in seconds: longer than the longest wait
+/// for a hash and a slow body.
+const STOP_WITHIN_S: u64 = 30;
+/// Between two looks of the sweeper at the whole table.
+const SWEEP_PAUSE: Duration = Duration::from_secs(60);
+/// Between two steps of one look.
+const SWEEP_STEP_PAUSE: Duration = Duration::from_millis(100);
+/// The key id in refresh tokens while there is one key.
+const REFRESH_KEY_ID: u8 = 1;
+
+/// Why the server did not start, or ended otherwise than asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The database cannot be used.
+    #[error("DATABASE_URL: {0}")]
+    Storage(#[from] OpenError),
+    /// Nobody can listen there.
+    #[error("HOST, PORT: cannot listen: {0}")]
+    Listen(io::Error),
+    /// A part failed while starting.
+    #[error("cannot start: {0}")]
+    Start(#[from] Error),
+    /// The runtime or the listener failed.
+    #[error("the server failed: {0}")]
+    Serve(io::Error),
+    /// A part died; its supervisor should start the process again.
+    #[error("the {0} died")]
+    Died(&'static str),
+}
+
+/// A server that listens.
+pub struct Server {
+    /// Where, with the port that was picked.
+    pub address: SocketAddr,
+    /// What its handlers ask: tests drive actors through it that have no endpoint yet.
+    pub services: Data<Services>,
+    /// Counts the work of hashing.
+    pub hasher: Arc<Hasher>,
+    http: dev::Server,
+    storage: Arc<dyn Storage>,
+    deaths: Deaths,
+    arbiter: Arbiter,
+}
+
+impl Server {
+    /// Opens storage, starts the actors and listens. Must be called inside an actix `System`.
+    pub async fn start(settings: Settings, clock: Clock) -> Result<Self, RunError> {
+        let (watch, deaths) = lifeline::watch();
+        let Database::Sqlite(path) = &settings.database;
+        let storage: Arc<dyn Storage> = Arc::new(Sqlite::open(path, rules(&settings), &clock, &watch)?);
+        let revocations = Arc::new(Revocations::new(settings.access_token_ttl));
+        storage.revocations().await?.into_iter().for_each(|revocation| revocations.publish(revocation));
+
+        // Both stores on one arbiter: it never blocks, so they never wait for each other.
+        let arbiter = Arbiter::new();
+        let users = UserStore::start(&arbiter.handle(), Arc::clone(&storage), Arc::clone(&revocations), &watch);
+        let sessions = RefreshTokens::start(
+            &arbiter.handle(),
+            Arc::clone(&storage),
+            Arc::clone(&revocations),
+            clock.clone(),
+            &watch,
+        );
+        sweep_for_ever(&arbiter.handle(), sessions.clone());
+        let hasher = Arc::new(Hasher::new(settings.bcrypt_cost));
+        let hashing = Hashing::start(Arc::clone(&hasher), settings.hash_threads, settings.hash_max_wait, clock.clone());
+        let services = Data::new(Services {
+            users,
+            sessions,
+            hashing,
+            password_policy: Policy::Basic,
+            access_tokens: AccessTokens::hs256(
+                &settings.jwt_secret,
+                &settings.jwt_issuer,
+                &settings.jwt_audience,
+                settings.access_token_ttl,
+            )?,
+            refresh_keys: RefreshKeys::new(REFRESH_KEY_ID, &settings.refresh_token_secret),
+            revocations,
+            clock,
+            readiness: Readiness::default(),
+        });
+        let (address, http) = listen(&settings, services.clone())?;
+        Ok(Self { address, services, hasher, http, storage, deaths, arbiter })
+    }
+
+    /// Serves until `stop` is ready or a part dies, then finishes what is in flight, commits and closes.
+    ///
+    /// Errors: [`RunError::Died`] with the part's name, [`RunError::Serve`].
+    pub async fn serve_until(mut self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+        let listener = self.http.handle();
+        let http = rt::spawn(self.http);
+        let died = {
+            let death = std::pin::pin!(self.deaths.recv());
+            match future::select(std::pin::pin!(stop), death).await {
+                Either::Left(((), _)) => None,
+                Either::Right((part, _)) => part,
+            }
+        };
+        listener.stop(true).await;
+        let served = http.await.unwrap_or_else(|join| Err(io::Error::other(join)));
+        self.storage.close().await;
+        let died = died.or_else(|| self.deaths.try_recv().ok());
+        self.arbiter.stop();
+        match died {
+            Some(part) => Err(RunError::Died(part)),
+            None => served.map_err(RunError::Serve),
+        }
+    }
+}
+
+/// Runs the service until SIGTERM or SIGINT. Greets on the first start.
+pub fn run(settings: Settings) -> Result<(), RunError> {
+    let Database::Sqlite(path) = &settings.database;
+    let first_start = !path.exists();
+    System::new().block_on(async {
+        let server = Server::start(settings, Clock::system()).await?;
+        announce(server.address, first_start);
+        let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Serve)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Serve)?;
+        let asked = async {
+            future::select(std::pin::pin!(terminate.recv()), std::pin::pin!(interrupt.recv())).await;
+            tracing::info!("stopping: finishing what is in flight");
+        };
+        server.serve_until(asked).await
+    })
+}
+
+fn rules(settings: &Settings) -> Rules {
+    Rules {
+        rotation: rotation::Policy {
+            window: settings.refresh_grace.window,
+            until_used: settings.refresh_grace.until_used,
+            idle_ttl: settings.refresh_token_ttl,
+            resumed: None,
+        },
+        session_ttl: settings.session_ttl,
+        revocations_kept_for: settings.access_token_ttl.saturating_add(KEPT_BEYOND_TTL),
+    }
+}
+
+fn listen(settings: &Settings, services: Data<Services>) -> Result<(SocketAddr, dev::Server), RunError> {
+    let limits = settings.limits;
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(services.clone())
+            .app_data(limits)
+            .configure(handlers::route_table)
+            // The last `wrap` is the outermost layer.
+            .wrap(Respond)
+    })
+    .workers(settings.workers)
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(HEAD_TIMEOUT)
+    // Small answers leave at once instead of waiting for the acknowledgement of the one before.
+    .tcp_nodelay(true)
+    .shutdown_timeout(STOP_WITHIN_S)
+    // Signals are `run`'s: left to the listener, SIGINT would drop what is in flight.
+    .disable_signals()
+    .bind((settings.host.as_str(), settings.port))
+    .map_err(RunError::Listen)?;
+    let address = server.addrs().first().copied();
+    let address = address.ok_or_else(|| RunError::Listen(io::ErrorKind::AddrNotAvailable.into()))?;
+    Ok((address, server.run()))
+}
+
+fn sweep_for_ever(arbiter: &ArbiterHandle, sessions: Sessions) {
+    arbiter.spawn(async move {
+        loop {
+            let pause = match sessions.sweep().await {
+                Ok(Swept::Step { .. }) => SWEEP_STEP_PAUSE,
+                // A storage that does not answer is reported by its own death.
+                Ok(Swept::Pass { .. }) | Err(_) => SWEEP_PAUSE,
+            };
+            rt::time::sleep(pause).await;
+        }
+    });
+}
+
+/// Says on standard output where the service listens, and on the first start how to try it.
+fn announce(address: SocketAddr, first_start: bool) {
+    let mut words = format!("listening on http://{address}\n");
+    if first_start {
+        words += &greeting(address);
+    }
+    // Whoever closed standard output does not want to be told.
+    io::stdout().write_all(words.as_bytes()).and_then(|()| io::stdout().flush()).ok();
+}
+
+fn greeting(address: SocketAddr) -> String {
+    let mut reachable = address;
+    if address.ip().is_unspecified() {
+        reachable.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+    }
+    let api = format!("http://{reachable}/api");
+    let json = "-H 'Content-Type: application/json'";
+    let user = r#"-d '{"username":"testuser","password":"password123"}'"#;
+    format!(
+        "\nFirst start: a database and secrets were made. Try it:\n\n\
+         curl -s {api}/register {json} {user}\n\
+         TOKEN=$(curl -s {api}/login {json} {user} | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n\
+         curl -s {api}/profile -H \"Authorization: Bearer $TOKEN\"\n"
+    )
+}

@@ -1,0 +1,150 @@
+//! Where a setting's text comes from.
+//!
+//! Owns one rule: the environment wins over `.env`, and neither is ever changed (`set_var` races with every thread that
+//! reads the environment). Unknown names in the environment belong to other programs; in `.env` they are typing errors.
+//!
+//! environment + `.env` -> [`Source`] -> text, or the default -> a parser
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::catalogue::{self, Setting};
+use super::error::SettingsError;
+
+/// What a parser makes of a text. The reason of a refusal is fixed text, so that it cannot repeat a value.
+pub(super) type Parsed<T> = Result<T, &'static str>;
+
+/// Names longer than this are not printed: ours are shorter, and a secret pasted without its name is longer.
+const PRINTABLE_NAME: usize = 40;
+
+/// Some editors begin a UTF-8 file with it; dotenvy would take it for a part of the first name.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// What was given, by name. Zeroised when dropped, because some of it is secret.
+pub(super) struct Source(BTreeMap<&'static str, Zeroizing<String>>);
+
+impl Source {
+    /// Reads `.env` if it is there, and lays the environment over it.
+    pub(super) fn gather<K, V>(
+        environment: impl IntoIterator<Item = (K, V)>,
+        dotenv: Option<&Path>,
+    ) -> Result<Self, SettingsError>
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let mut given = dotenv.map(read_dotenv).transpose()?.unwrap_or_default();
+        for (name, value) in environment {
+            let Some(name) = name.into().to_str().and_then(catalogue::known) else { continue };
+            let Ok(value) = value.into().into_string() else {
+                return Err(SettingsError::Refused { setting: name, reason: "not UTF-8" });
+            };
+            given.insert(name, Zeroizing::new(value));
+        }
+        Ok(Self(given))
+    }
+
+    /// The text that was given; `None` where none was. Empty is refused: it is what remains of a variable that was not
+    /// set where this one was written, and taking it for "not given" would, say, quietly make a new secret.
+    pub(super) fn given(&self, setting: &Setting) -> Result<Option<&str>, SettingsError> {
+        match self.0.get(setting.name) {
+            Some(text) if text.is_empty() => {
+                Err(refused(setting, "empty; give it a value, or take it out to have the default"))
+            }
+            Some(text) => Ok(Some(text)),
+            None => Ok(None),
+        }
+    }
+
+    /// The setting, parsed from what was given or else from its default.
+    pub(super) fn read<T>(&self, setting: &Setting, parse: fn(&str) -> Parsed<T>) -> Result<T, SettingsError> {
+        let text = self.given(setting)?.unwrap_or(setting.default);
+        parse(text).map_err(|reason| refused(setting, reason))
+    }
+
+    /// The same for a setting whose default is worked out at the start.
+    pub(super) fn read_or<T>(
+        &self,
+        setting: &Setting,
+        parse: fn(&str) -> Parsed<T>,
+        default: T,
+    ) -> Result<T, SettingsError> {
+        let Some(text) = self.given(setting)? else { return Ok(default) };
+        parse(text).map_err(|reason| refused(setting, reason))
+    }
+}
+
+/// The refusal of a setting's value.
+pub(super) fn refused(setting: &Setting, reason: &'static str) -> SettingsError {
+    SettingsError::Refused { setting: setting.name, reason }
+}
+
+fn read_dotenv(path: &Path) -> Result<BTreeMap<&'static str, Zeroizing<String>>, SettingsError> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => Zeroizing::new(bytes),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(cause) => return Err(SettingsError::UnreadableDotenv { file: path.to_owned(), cause }),
+    };
+    let refusal = |line, name, reason| SettingsError::DotenvLine { file: path.to_owned(), line, name, reason };
+    if let Some(line) = first_substitution(&bytes) {
+        return Err(refusal(line, None, "a `$` would be replaced by a variable; put the value into single quotes"));
+    }
+
+    let line = Cell::new(0);
+    let mut given = BTreeMap::new();
+    let rest = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+    for item in dotenvy::from_read_iter(LineByLine { rest, line: &line }) {
+        // The error holds the line's text, so nothing of it is passed on.
+        let Ok((name, value)) = item else {
+            return Err(refusal(line.get(), None, "not NAME=value, or a quote before it is not closed"));
+        };
+        let value = Zeroizing::new(value);
+        let Some(known) = catalogue::known(&name) else {
+            return Err(refusal(line.get(), printable(name), "not a setting"));
+        };
+        if given.insert(known, value).is_some() {
+            return Err(refusal(line.get(), Some(name), "given a second time"));
+        }
+    }
+    Ok(given)
+}
+
+/// The first line, from 1, where dotenvy would put a variable in place of a `$`. For a name that is not set it puts
+/// nothing, and a secret with a `$` in it would be cut short without a word.
+fn first_substitution(bytes: &[u8]) -> Option<usize> {
+    let unescaped = |pair: &[u8]| matches!(pair, [before, b'$'] if *before != b'\\');
+    let substitutes = |line: &[u8]| {
+        !line.trim_ascii_start().starts_with(b"#") && !line.contains(&b'\'') && line.windows(2).any(unescaped)
+    };
+    bytes.split(|byte| *byte == b'\n').position(substitutes).map(|at| at + 1)
+}
+
+/// A name that may be shown: one that looks like a name of a setting, and not like a secret that stands alone.
+fn printable(name: String) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    Some(name).filter(|name| name.len() <= PRINTABLE_NAME && name.bytes().all(plain))
+}
+
+/// Hands out one line at a time, so that the count says which line dotenvy has just read: it does not tell.
+struct LineByLine<'a> {
+    rest: &'a [u8],
+    line: &'a Cell<usize>,
+}
+
+impl Read for LineByLine<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let end = self.rest.iter().position(|byte| *byte == b'\n').map_or(self.rest.len(), |at| at + 1);
+        let (mut line, _) = self.rest.split_at(end);
+        let taken = line.read(out)?;
+        self.rest = self.rest.split_at(taken).1;
+        if taken > 0 && line.is_empty() {
+            self.line.set(self.line.get() + 1);
+        }
+        Ok(taken)
+    }
+}

@@ -1,0 +1,43 @@
+//! HTTP in, HTTP out.
+//!
+//! Owns the shape of requests and answers, and no rule behind them: a handler parses, asks and answers. Storage is never
+//! named here; whoever wants something from it asks an actor.
+//!
+//! - the calls, one file each: [`welcome`], [`register`], [`login`], [`refresh_token`], [`logout`], [`profile`], [`health`]
+//! - [`services`]: what they ask
+//! - [`routes`]: how a path gets its methods, and what answers elsewhere
+//! - [`json`]: request bodies and answers
+//! - [`error`]: the one table of statuses; [`problem`]: the catalogue of error codes
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+
+use self::routes::{at, nowhere};
+use crate::middleware::authenticate::authenticate;
+
+mod body_headers;
+pub mod error;
+pub mod health;
+pub mod json;
+pub mod login;
+pub mod logout;
+pub mod problem;
+pub mod profile;
+pub mod refresh_token;
+pub mod register;
+pub mod routes;
+pub mod services;
+pub mod welcome;
+
+/// Every path of the service. Elsewhere: 404; another method: 405.
+pub fn route_table(app: &mut ServiceConfig) {
+    app.service(at("/api").get(welcome::welcome))
+        .service(at("/api/register").post(register::register))
+        .service(at("/api/login").post(login::login))
+        .service(at("/api/refresh_token").post(refresh_token::refresh_token))
+        .service(at("/api/logout").post(logout::logout))
+        .service(at("/api/profile").get(profile::profile).behind(|| from_fn(authenticate)))
+        .service(at("/healthz").get(health::healthz))
+        .service(at("/readyz").get(health::readyz))
+        .default_service(web::to(nowhere));
+}

@@ -1,0 +1,15 @@
+//! What surrounds every handler.
+//!
+//! Owns what is the same for all requests, and no rule of any one of them.
+//!
+//! - [`respond`]: the outermost layer: request id, panics, problems, security headers
+//! - [`request_id`]: one name per request, the client's own where it is well-formed
+//! - [`unread`]: no connection stays open for the rest of a body that nobody reads
+//! - [`authenticate`]: Bearer -> identity, for what only a signed-in user may call
+//! - [`bearer`]: the Authorization header, parsed
+
+pub mod authenticate;
+pub mod bearer;
+pub mod request_id;
+pub mod respond;
+mod unread;

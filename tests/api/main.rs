@@ -1,0 +1,11 @@
+//! The service as its clients see it: the real server, real HTTP, a database of its own for each test.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first thing that is not as it expects"
+)]
+
+mod support;
+mod walk;

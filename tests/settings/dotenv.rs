@@ -1,0 +1,64 @@
+//! The file `.env`: what a line may be, and that the environment wins over it.
+
+use std::fs;
+
+use crate::{CANARY, Place};
+
+#[test]
+fn the_environment_wins_over_dotenv() {
+    let place = Place::new();
+    place.write(".env", "# mine\nexport PORT=4000 # not 3000\nHOST=\"localhost\"\nJWT_ISSUER='a$b'\nWORKERS=none\n");
+
+    let settings = place.load(&[("PORT", "5000"), ("WORKERS", "2")]).unwrap();
+
+    assert_eq!((settings.port, settings.host.as_str(), settings.workers), (5000, "localhost", 2));
+    assert_eq!(settings.jwt_issuer, "a$b");
+    assert!(std::env::var_os("HOST").is_none_or(|host| host != "localhost"), "the environment was changed");
+}
+
+#[test]
+fn a_line_of_dotenv_that_cannot_be_used_is_refused_by_its_number_without_its_content() {
+    let table = [
+        ("\nPORT=1\nPROT=canary7\n", 3, "PROT: not a setting"),
+        ("PUBLIC_URL=canary7", 1, "PUBLIC_URL: not a setting"),
+        ("port=canary7", 1, "not a setting"),
+        ("canary7=1", 1, "not a setting"),
+        ("CANARY7CANARY7CANARY7CANARY7CANARY7CANARY7==", 1, "not a setting"),
+        ("PORT=1\nHOST=localhost\nPORT=canary7", 3, "PORT: given a second time"),
+        ("# fine\n\ncanary7", 3, "not NAME=value"),
+        ("PORT=1\nJWT_ISSUER=canary7 canary7\n", 2, "not NAME=value"),
+        ("JWT_ISSUER='canary7\n", 1, "not NAME=value"),
+        ("JWT_SECRET=canary7$HOME\n", 1, "a `$` would be replaced"),
+        ("# $5\nPORT=1\nJWT_SECRET=\"\\$canary7$\"", 3, "a `$` would be replaced"),
+    ];
+    for (text, line, reason) in table {
+        let place = Place::new();
+        let file = place.write(".env", text);
+        let refusal = place.refusal(&[]);
+        assert!(refusal.starts_with(&format!("{file}: line {line}: {reason}")), "{text:?}: {refusal}");
+        assert!(!refusal.to_ascii_lowercase().contains(CANARY) && !refusal.contains('\n'), "{refusal}");
+    }
+}
+
+#[test]
+fn a_dotenv_that_cannot_be_read_is_refused_and_a_missing_one_is_fine() {
+    let place = Place::new();
+    assert!(place.load(&[]).is_ok());
+
+    let file = place.write(".env", b"JWT_ISSUER=canary7\xff\n");
+    assert_eq!(place.refusal(&[]), format!("{file}: line 1: not NAME=value, or a quote before it is not closed"));
+
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    assert!(place.refusal(&[]).starts_with(&format!("{file}: cannot be read: ")));
+}
+
+#[test]
+fn a_byte_order_mark_and_line_ends_of_windows_are_no_part_of_a_value() {
+    let place = Place::new();
+    place.write(".env", "\u{feff}PORT=4000\r\nHOST=localhost\r\n");
+
+    let settings = place.load(&[]).unwrap();
+
+    assert_eq!((settings.port, settings.host.as_str()), (4000, "localhost"));
+}
