@@ -121,7 +121,9 @@ impl ApiError {
             Self::Domain(error) => domain_entry(error),
             Self::InvalidRequest { detail } => (&problem::INVALID_REQUEST, detail.clone()),
             Self::MalformedAuthorization { detail } => (&problem::INVALID_REQUEST, Cow::Borrowed(detail)),
-            Self::NotReady { failing } => (&problem::UNAVAILABLE, format!("These parts do not answer: {failing}.").into()),
+            Self::NotReady { failing } => {
+                (&problem::UNAVAILABLE, format!("These parts do not answer: {failing}.").into())
+            }
             Self::NotFound => (&problem::NOT_FOUND, "There is nothing at this address.".into()),
             Self::MethodNotAllowed { .. } => {
                 (&problem::METHOD_NOT_ALLOWED, "This address does not answer to this method.".into())
@@ -151,7 +153,11 @@ impl ApiError {
             Self::UnsupportedMediaType(Unsupported::Coding) => {
                 Some((header::ACCEPT_ENCODING, HeaderValue::from_static("identity")))
             }
-            Self::NotReady { .. } | Self::InvalidRequest { .. } | Self::NotFound | Self::RequestTimeout | Self::PayloadTooLarge => None,
+            Self::NotReady { .. }
+            | Self::InvalidRequest { .. }
+            | Self::NotFound
+            | Self::RequestTimeout
+            | Self::PayloadTooLarge => None,
         }
     }
 

@@ -4,7 +4,7 @@
 //! says about it. `handlers::error` picks an entry and adds what is particular to one request; no other file spells a code.
 //! Nothing here is taken from a request, so nothing here can repeat input.
 //!
-//! [`Problem`] + detail + request id -> [`Problem::body`] -> `application/problem+json` (RFC 9457)
+//! [`Problem`] + detail + request id -> `Problem::body` -> `application/problem+json` (RFC 9457)
 
 use actix_web::http::StatusCode;
 use serde::Serialize;

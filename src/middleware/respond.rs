@@ -5,7 +5,7 @@
 //! nothing of it: it returns an [`ApiError`] and finds the [`RequestId`] in the request's extensions. A body that a handler
 //! wrote itself is never touched, whatever its status.
 //!
-//! request -> id into the extensions -> everything inside -> answer, error or panic -> [`finish`] -> client
+//! request -> id into the extensions -> everything inside -> answer, error or panic -> `finish` -> client
 
 use std::any::Any;
 use std::future::{Ready, ready};
@@ -52,7 +52,7 @@ where
 /// What came out of everything inside; the outer error is a panic's payload.
 type Outcome<B> = Result<Result<ServiceResponse<B>, actix_web::Error>, Box<dyn Any + Send>>;
 
-/// What [`finish`] needs of a request, kept beside it: after an error or a panic the request itself is gone.
+/// What `finish` needs of a request, kept beside it: after an error or a panic the request itself is gone.
 /// Public only because the name of the layer's future holds it.
 pub struct Exchange {
     id: RequestId,
