@@ -70,6 +70,7 @@ fn serve(settings: Settings) -> ExitCode {
         complain(&format_args!("logging cannot start: {failure}"));
         return ExitCode::FAILURE;
     }
+    log_panics();
     match app::run(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -78,6 +79,14 @@ fn serve(settings: Settings) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A panic says where it happened and no more: its message may hold what a client sent.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        tracing::error!(place, "a panic");
+    }));
 }
 
 /// One line on standard error. Where that is closed there is nobody to tell; `eprintln!` would panic.

@@ -1,4 +1,15 @@
-//! Latchkey.
+//! Latchkey: an access/refresh token service.
+//!
+//! The map of the house. Arrows point down only; ARCHITECTURE.md walks through it.
+//!
+//! - [`cli`]: arguments, settings, exit code
+//! - [`app`]: puts everything together, starts and stops it
+//! - [`handlers`], [`middleware`]: HTTP in, HTTP out
+//! - [`actors`]: own all mutable state; group commit; hashing threads
+//! - [`storage`]: durable state, whole operations in batches
+//! - [`tokens`]: what tokens are made of, and when one buys another; pure
+//! - [`passwords`]: what may become one, hashing and checking; pure
+//! - [`config`], [`clock`], [`error`], [`lifeline`]: what everything else stands on
 
 pub mod actors;
 pub mod app;

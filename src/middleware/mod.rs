@@ -4,7 +4,7 @@
 //!
 //! - [`respond`]: the outermost layer: request id, panics, problems, security headers
 //! - [`request_id`]: one name per request, the client's own where it is well-formed
-//! - [`unread`]: no connection stays open for the rest of a body that nobody reads
+//! - `unread`: no connection stays open for the rest of a body that nobody reads
 //! - [`authenticate`]: Bearer -> identity, for what only a signed-in user may call
 //! - [`bearer`]: the Authorization header, parsed
 

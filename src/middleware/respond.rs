@@ -300,42 +300,4 @@ mod tests {
     async fn the_frameworks_own_405_keeps_its_allow() {
         assert_eq!(get("/stock").await.header("allow"), "POST");
     }
-
-    #[actix_web::test]
-    async fn a_fault_is_logged_once_with_its_request_and_without_its_message() {
-        for (path, place) in [("/panics?hunter2", "a panic"), ("/broken", "the test")] {
-            let log = Log::default();
-            let writer = log.clone();
-            let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-            let _guard = tracing::subscriber::set_default(subscriber);
-
-            get(path).await;
-
-            let lines = log.lines();
-            assert_eq!(lines.len(), 1, "{lines:?}");
-            assert!(lines[0].contains("request_id=id-1") && lines[0].contains(place), "{lines:?}");
-            assert!(!lines[0].contains("hunter2"), "{lines:?}");
-        }
-    }
-
-    /// What was logged.
-    #[derive(Clone, Default)]
-    struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
-
-    impl Log {
-        fn lines(&self) -> Vec<String> {
-            String::from_utf8_lossy(&self.0.lock().unwrap()).lines().map(str::to_owned).collect()
-        }
-    }
-
-    impl std::io::Write for Log {
-        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(text);
-            Ok(text.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 }

@@ -4,7 +4,7 @@
 //! wait for. Jobs arrive over a channel and are done in order; a commit is on disk (`synchronous=FULL`) before its
 //! batch is answered. An I/O error ends the thread, and with it the process: a file whose fsync failed is not to be trusted.
 //!
-//! job -> writer thread -> [`batch`] (one transaction) -> reply; frames in the WAL -> [`checkpoint`]
+//! job -> writer thread -> `batch` (one transaction) -> reply; frames in the WAL -> `checkpoint`
 
 use std::path::Path;
 use std::sync::mpsc;
