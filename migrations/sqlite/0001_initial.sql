@@ -44,11 +44,13 @@ CREATE TABLE revocations (
 
 CREATE INDEX revocations_by_time ON revocations (at);
 
--- One row. last_alive_at: the time of the newest transaction that changed something; time in which the service was
--- down does not count against a grace window.
+-- One row: what the next process must know of this one's grace windows, because time in which the service was down does
+-- not count against them. last_alive_at: the newest time at which it is known to have run. open_after: of rotations
+-- after this moment the windows were open then.
 CREATE TABLE service (
     only_row      INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),
-    last_alive_at INTEGER
+    last_alive_at INTEGER,
+    open_after    INTEGER
 ) STRICT;
 
-INSERT INTO service (only_row, last_alive_at) VALUES (1, NULL);
+INSERT INTO service (only_row) VALUES (1);

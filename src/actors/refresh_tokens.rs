@@ -38,11 +38,13 @@ impl RefreshTokens {
         watch: &Watch,
     ) -> Sessions {
         let lifeline = watch.over("refresh-token store");
-        Sessions(Self::start_in_arbiter(arbiter, |_| {
+        let asking = clock.clone();
+        let store = Self::start_in_arbiter(arbiter, |_| {
             let engine = Arc::clone(&storage);
             let group = GroupCommit::new(move |batch| engine.sessions(batch), Arc::clone(&revocations));
             Self { group, storage, revocations, clock, _lifeline: lifeline }
-        }))
+        });
+        Sessions { store, clock: asking }
     }
 }
 
@@ -61,13 +63,17 @@ impl SharesCommits for RefreshTokens {
 
 /// A handle on the store.
 #[derive(Clone)]
-pub struct Sessions(Addr<RefreshTokens>);
+pub struct Sessions {
+    store: Addr<RefreshTokens>,
+    clock: Clock,
+}
 
 impl Sessions {
     /// Renews: decides on a presented token, and grants. Errors: [`Error::InvalidGrant`]; where its reason is `Reused`,
     /// the session is over.
     pub async fn rotate(&self, presented: Presented) -> Result<Grant> {
-        match self.ask(SessionOperation::Rotate(presented)).await? {
+        let asked_at = self.clock.now();
+        match self.ask(SessionOperation::Rotate { presented, asked_at }).await? {
             SessionOutcome::Granted(grant) => Ok(grant),
             SessionOutcome::Reused { user, rollback_detected } => {
                 let generation = presented.generation.number();
@@ -104,16 +110,16 @@ impl Sessions {
 
     /// Takes one step of the sweeper, and forgets the endings that no access token can outlive.
     pub async fn sweep(&self) -> Result<Swept> {
-        ask(&self.0, Sweep).await
+        ask(&self.store, Sweep).await
     }
 
     /// Answers where the actor and the storage behind it do.
     pub async fn ping(&self) -> Result<()> {
-        ask(&self.0, Ping).await
+        ask(&self.store, Ping).await
     }
 
     async fn ask(&self, operation: SessionOperation) -> Result<SessionOutcome> {
-        ask(&self.0, Apply(operation)).await
+        ask(&self.store, Apply(operation)).await
     }
 }
 

@@ -48,7 +48,8 @@ pub trait Storage: Send + Sync + 'static {
     fn revocations(&self) -> BoxFuture<'static, Result<Vec<Revocation>>>;
 
     /// Takes one small step through the sessions and removes those that were over for long, and endings that no access
-    /// token can outlive. One pass is done when it answers [`Swept::Pass`].
+    /// token can outlive. One pass is done when it answers [`Swept::Pass`]. In a service that has become quiet it notes once
+    /// that the last windows were lived through, so that a restart does not open them again.
     fn sweep(&self) -> BoxFuture<'static, Result<Swept>>;
 
     /// Answers once everything submitted before it is done.
@@ -62,7 +63,12 @@ pub trait Storage: Send + Sync + 'static {
 #[derive(Debug)]
 pub enum SessionOperation {
     /// Decides on a presented token and writes the verdict.
-    Rotate(Presented),
+    Rotate {
+        /// The token.
+        presented: Presented,
+        /// When it was presented, by this process's clock: waiting for a batch does not count against a grace window.
+        asked_at: Timestamp,
+    },
     /// Opens a session, if the account is still what the password was checked against.
     Open(NewSession),
     /// Ends a session; one that is over or unknown stays as it is.

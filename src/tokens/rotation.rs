@@ -62,6 +62,27 @@ pub struct Resumed {
     pub last_alive: Timestamp,
     /// When this process started.
     pub started_at: Timestamp,
+    /// What [`open_after`] said when `last_alive` was written: of rotations after this moment the windows were open then.
+    pub open_after: Timestamp,
+}
+
+/// What is written beside `now` whenever the service notes that it is alive: of rotations after this moment the windows
+/// are open, be it for themselves or because a restart carried them. Without it, a second restart inside one window would
+/// forget what the first one carried, and log out whoever lost an answer.
+pub fn open_after(now: Timestamp, policy: &Policy) -> Timestamp {
+    let own = now.minus(policy.window);
+    let carried = policy.resumed.filter(|resumed| now < resumed.started_at.plus(policy.window));
+    carried.map_or(own, |resumed| own.min(resumed.open_after))
+}
+
+/// When a token is presented: two times, because a request may wait for its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// When the request asked. Decides whether a window is open: a commit that stalls for longer than the window must not
+    /// turn the retry that waited behind it into a reuse.
+    pub asked_at: Timestamp,
+    /// The time of the transaction. Decides everything else.
+    pub now: Timestamp,
 }
 
 /// What a presented refresh token does, and what its holder is told.
@@ -103,9 +124,10 @@ pub fn decide(
     session: Option<&Session>,
     user: Option<&User>,
     presented: Generation,
-    now: Timestamp,
+    moment: Moment,
     policy: &Policy,
 ) -> Verdict {
+    let now = moment.now;
     let Some(session) = session else { return Verdict::Refuse(GrantRefusal::Unknown) };
     if session.ended {
         return Verdict::Refuse(GrantRefusal::Revoked);
@@ -118,7 +140,8 @@ pub fn decide(
         return Verdict::Refuse(GrantRefusal::Revoked);
     }
 
-    let open = session.rotated_at.is_some_and(|rotated_at| window_is_open(rotated_at, now, policy));
+    let asked_at = moment.asked_at.min(now);
+    let open = session.rotated_at.is_some_and(|rotated_at| window_is_open(rotated_at, asked_at, policy));
     let advance_from = |parent| Advance {
         current: successor,
         parent,
@@ -136,14 +159,14 @@ pub fn decide(
     }
 }
 
-/// Whether the window of a rotation at `rotated_at` is open: for `policy.window` from then on, and, if it was still open
-/// when the process before this one last wrote, until that long after this process's start.
-fn window_is_open(rotated_at: Timestamp, now: Timestamp, policy: &Policy) -> bool {
-    let closes_at = rotated_at.plus(policy.window);
+/// Whether the window of a rotation at `rotated_at` is open to a request of `asked_at`: for `policy.window` from the
+/// rotation on, and, if it was still open when the process before this one was last known to run, until that long after
+/// this process's start. A window of zero is never open, not even to a request from before the rotation.
+fn window_is_open(rotated_at: Timestamp, asked_at: Timestamp, policy: &Policy) -> bool {
     let resumed = policy.resumed.is_some_and(|resumed| {
-        closes_at > resumed.last_alive
+        rotated_at > resumed.open_after
             && rotated_at <= resumed.last_alive
-            && now < resumed.started_at.plus(policy.window)
+            && asked_at < resumed.started_at.plus(policy.window)
     });
-    now < closes_at || resumed
+    !policy.window.is_zero() && (asked_at < rotated_at.plus(policy.window) || resumed)
 }

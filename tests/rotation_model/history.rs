@@ -39,18 +39,9 @@ pub struct Issued {
     /// Up to here it is held, and whoever presents `asked_with` is answered with it.
     open_until: i64,
     fate: Fate,
-    promise: Promise,
-}
-
-/// What its holders were promised: a window's worth of retries, counted in the time that the service was up.
-#[derive(Debug, Clone)]
-struct Promise {
+    /// How long the service had been up when it was made: its holders were promised a window's worth of retries, counted
+    /// in the time that the service was up.
     made_at_uptime: i64,
-    /// A restart fell into the window and kept it open.
-    carried: bool,
-    /// A second restart fell into a carried window, after a change: the rules look back by one process only, so this
-    /// promise is not kept.
-    void: bool,
 }
 
 /// All that happened to one session.
@@ -81,7 +72,7 @@ impl History {
             made_at: opened_at,
             open_until: opened_at,
             fate: Fate::Unspent,
-            promise: Promise { made_at_uptime: 0, carried: false, void: false },
+            made_at_uptime: 0,
         };
         Self {
             rules,
@@ -158,33 +149,18 @@ impl History {
         expected
     }
 
-    /// A restart: windows that were open at the last change stay open for a window's length from the start on.
+    /// A restart: windows that were open at the last change stay open for a window's length from the start on, however
+    /// many restarts it takes.
     pub fn restart(&mut self, last_alive: i64, started_at: i64, uptime: i64) {
         let window = self.rules.window;
         for token in self.issued.iter_mut().filter(|token| token.asked_with.is_some()) {
-            let closes_at = token.made_at + window;
-            let is_carried = closes_at > last_alive;
-            token.open_until = if is_carried { started_at + window } else { closes_at };
-
-            let promise = &mut token.promise;
-            if uptime - promise.made_at_uptime < window && !is_carried {
-                assert!(
-                    promise.carried || promise.void,
-                    "a single restart closed the window of {} early",
-                    token.number
-                );
-                promise.void = true;
+            let is_carried = window > 0 && token.open_until > last_alive;
+            let is_owed = uptime - token.made_at_uptime < window;
+            assert!(is_carried || !is_owed, "a restart closed the window of {} early", token.number);
+            if is_carried {
+                token.open_until = started_at + window;
             }
-            promise.carried = is_carried;
         }
-    }
-
-    /// Whether a restart now would close the newest token's window early, though one before kept it open.
-    pub fn restart_would_void(&self, last_alive: i64, uptime: i64) -> bool {
-        let newest = self.newest();
-        newest.promise.carried
-            && uptime - newest.promise.made_at_uptime < self.rules.window
-            && newest.made_at + self.rules.window <= last_alive
     }
 
     /// Whether the holder of `number` comes in time: it is unspent, or the service was up for less than a window since
@@ -193,9 +169,9 @@ impl History {
         self.find(number).is_some_and(|token| match token.fate {
             Fate::Unspent => true,
             Fate::PassedOver => false,
-            Fate::Presented => self
-                .last_bought_with(number)
-                .is_some_and(|heir| uptime - heir.promise.made_at_uptime < self.rules.window && !heir.promise.void),
+            Fate::Presented => {
+                self.last_bought_with(number).is_some_and(|heir| uptime - heir.made_at_uptime < self.rules.window)
+            }
         })
     }
 
@@ -218,7 +194,7 @@ impl History {
             made_at: now,
             open_until: now + self.rules.window,
             fate: Fate::Unspent,
-            promise: Promise { made_at_uptime: uptime, carried: false, void: false },
+            made_at_uptime: uptime,
         });
     }
 

@@ -90,8 +90,6 @@ impl Network {
             Around::TimePasses(millis) => self.world.pass(millis),
             Around::WindowIsAboutToEnd(offset) => self.world.pass_until(self.world.history.window_end() + offset),
             Around::ClockStepsBack(millis) => self.world.pass(-millis),
-            // The rules look back by one process only; two crashes and a change inside one window are not promised.
-            Around::Crash(_) if self.world.restart_would_void() => {}
             Around::Crash(downtime) => self.world.restart(downtime),
             Around::ChangeElsewhere => self.world.change_elsewhere(),
         }

@@ -27,6 +27,7 @@ mod world;
 use history::Rules;
 use latchkey::clock::Timestamp;
 use latchkey::tokens::refresh::Generation;
+use latchkey::tokens::rotation::Moment;
 
 /// `REFRESH_GRACE`'s default, in milliseconds.
 const WINDOW: i64 = 10_000;
@@ -47,4 +48,9 @@ fn generation(number: u32) -> Generation {
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
+}
+
+/// A request that did not have to wait.
+fn presented_at(millis: i64) -> Moment {
+    Moment { asked_at: at(millis), now: at(millis) }
 }

@@ -9,9 +9,9 @@ use latchkey::clock::Timestamp;
 use latchkey::error::GrantRefusal;
 use latchkey::tokens::principal::Epoch;
 use latchkey::tokens::refresh::Generation;
-use latchkey::tokens::rotation::{Advance, Policy, Resumed, Session, User, Verdict, decide};
+use latchkey::tokens::rotation::{Advance, Moment, Policy, Resumed, Session, User, Verdict, decide, open_after};
 
-use crate::{at, generation};
+use crate::{at, generation, presented_at};
 
 /// When generation 4 was spent for 5.
 const ROTATED: i64 = 1_000_000;
@@ -40,7 +40,7 @@ struct Scene {
 
 impl Scene {
     fn present(&self, number: u32, now: i64) -> Verdict {
-        decide(Some(&self.session), Some(&self.user), generation(number), at(now), &self.policy)
+        decide(Some(&self.session), Some(&self.user), generation(number), presented_at(now), &self.policy)
     }
 }
 
@@ -84,7 +84,8 @@ fn strict() -> Scene {
 
 fn resumed(last_alive: i64, started_at: i64) -> Scene {
     let mut scene = rotated();
-    scene.policy.resumed = Some(Resumed { last_alive: at(last_alive), started_at: at(started_at) });
+    let open_after = at(last_alive - 10_000);
+    scene.policy.resumed = Some(Resumed { last_alive: at(last_alive), started_at: at(started_at), open_after });
     scene
 }
 
@@ -97,8 +98,8 @@ fn advance(parent: u32, current: u32, now: i64) -> Advance {
 #[test]
 fn a_session_that_is_not_stored_is_unknown() {
     let scene = rotated();
-    assert_eq!(decide(None, Some(&scene.user), generation(5), at(WINDOW_END), &scene.policy), UNKNOWN);
-    assert_eq!(decide(None, None, generation(5), at(WINDOW_END), &scene.policy), UNKNOWN);
+    assert_eq!(decide(None, Some(&scene.user), generation(5), presented_at(WINDOW_END), &scene.policy), UNKNOWN);
+    assert_eq!(decide(None, None, generation(5), presented_at(WINDOW_END), &scene.policy), UNKNOWN);
 }
 
 #[test]
@@ -151,7 +152,7 @@ fn a_session_expires_inside_its_window_too() {
 #[test]
 fn an_expired_session_is_called_expired_though_its_user_is_gone() {
     let scene = rotated();
-    assert_eq!(decide(Some(&scene.session), None, generation(5), at(IDLE_END), &scene.policy), EXPIRED);
+    assert_eq!(decide(Some(&scene.session), None, generation(5), presented_at(IDLE_END), &scene.policy), EXPIRED);
 }
 
 #[test]
@@ -176,7 +177,7 @@ fn the_generation_before_the_greatest_still_rotates() {
 fn a_session_whose_user_is_gone_is_revoked() {
     let scene = rotated();
     for number in 1..=6 {
-        let verdict = decide(Some(&scene.session), None, generation(number), at(ROTATED), &scene.policy);
+        let verdict = decide(Some(&scene.session), None, generation(number), presented_at(ROTATED), &scene.policy);
         assert_eq!(verdict, REVOKED);
     }
 }
@@ -364,7 +365,8 @@ fn a_rotation_after_the_start_has_a_window_of_its_own_only() {
 #[test]
 fn a_first_token_is_not_held_after_a_restart() {
     let mut scene = opened();
-    scene.policy.resumed = Some(Resumed { last_alive: at(ROTATED), started_at: at(ROTATED) });
+    scene.policy.resumed =
+        Some(Resumed { last_alive: at(ROTATED), started_at: at(ROTATED), open_after: at(ROTATED - 10_000) });
     assert_eq!(scene.present(1, ROTATED), Verdict::Rotate(advance(1, 2, ROTATED)));
 }
 
@@ -384,4 +386,52 @@ fn a_window_at_the_end_of_time_does_not_wrap_around() {
     scene.session.idle_expires_at = at(i64::MAX);
     scene.session.absolute_expires_at = at(i64::MAX);
     assert_eq!(scene.present(4, i64::MAX - 1), REPLAYED);
+}
+
+#[test]
+fn what_a_restart_carried_is_carried_over_the_next_one_too() {
+    let policy = resumed(ROTATED, ROTATED + 100_000).policy;
+    let carried = at(ROTATED - 10_000);
+
+    assert_eq!(open_after(at(ROTATED + 101_000), &policy), carried);
+    assert_eq!(open_after(at(ROTATED + 109_999), &policy), carried);
+    assert_eq!(open_after(at(ROTATED + 110_000), &policy), at(ROTATED + 100_000));
+}
+
+#[test]
+fn a_retry_that_waited_behind_a_stalled_commit_came_in_time() {
+    let scene = rotated();
+    let stalled = Moment { asked_at: at(WINDOW_END - 1), now: at(WINDOW_END + 60_000) };
+    let too_late = Moment { asked_at: at(WINDOW_END), now: at(WINDOW_END + 60_000) };
+    let verdict =
+        |number, moment| decide(Some(&scene.session), Some(&scene.user), generation(number), moment, &scene.policy);
+
+    assert_eq!(verdict(4, stalled), REPLAYED);
+    assert_eq!(verdict(5, stalled), HELD);
+    assert_eq!(verdict(4, too_late), REUSED);
+    assert_eq!(verdict(5, too_late), Verdict::Rotate(advance(5, 6, WINDOW_END + 60_000)));
+}
+
+#[test]
+fn a_wait_does_not_keep_a_session_alive_past_its_limits() {
+    let scene = rotated();
+    let moment = Moment { asked_at: at(ROTATED), now: at(IDLE_END) };
+
+    assert_eq!(decide(Some(&scene.session), Some(&scene.user), generation(5), moment, &scene.policy), EXPIRED);
+}
+
+#[test]
+fn strict_a_request_from_before_the_rotation_is_reuse_all_the_same() {
+    let scene = strict();
+    let moment = Moment { asked_at: at(ROTATED - 1), now: at(ROTATED) };
+
+    assert_eq!(decide(Some(&scene.session), Some(&scene.user), generation(4), moment, &scene.policy), REUSED);
+}
+
+#[test]
+fn a_request_cannot_ask_from_the_future() {
+    let scene = rotated();
+    let moment = Moment { asked_at: at(WINDOW_END), now: at(WINDOW_END - 1) };
+
+    assert_eq!(decide(Some(&scene.session), Some(&scene.user), generation(4), moment, &scene.policy), REPLAYED);
 }

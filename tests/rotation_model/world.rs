@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use latchkey::error::GrantRefusal;
 use latchkey::tokens::principal::Epoch;
-use latchkey::tokens::rotation::{Advance, Policy, Resumed, Session, User, Verdict, decide};
+use latchkey::tokens::rotation::{Advance, Policy, Resumed, Session, User, Verdict, decide, open_after};
 
 use crate::history::{History, Rules};
-use crate::{at, generation};
+use crate::{at, generation, presented_at};
 
 /// The login's time: some way from zero, so that a clock can be stepped back before it.
 pub const LOGIN: i64 = 1_000_000;
@@ -28,6 +28,8 @@ struct Server {
     newest_time: i64,
     /// The one-row table: when a batch last changed something.
     last_alive: i64,
+    /// Beside it: which windows were open then.
+    open_after: i64,
 }
 
 /// A server, the history that it should have, and what is known without looking at either.
@@ -54,7 +56,13 @@ impl Server {
     }
 
     fn would_say(&self, number: u32) -> Verdict {
-        decide(Some(&self.session), self.user.as_ref(), generation(number), at(self.newest_time), &self.policy)
+        decide(
+            Some(&self.session),
+            self.user.as_ref(),
+            generation(number),
+            presented_at(self.newest_time),
+            &self.policy,
+        )
     }
 
     fn store(&mut self, advance: Advance) {
@@ -62,12 +70,18 @@ impl Server {
         self.session.parent = Some(advance.parent);
         self.session.rotated_at = Some(advance.rotated_at);
         self.session.idle_expires_at = advance.idle_expires_at;
+        self.note_alive();
+    }
+
+    /// What every batch that changes something writes beside it.
+    fn note_alive(&mut self) {
         self.last_alive = self.newest_time;
+        self.open_after = open_after(at(self.newest_time), &self.policy).as_millis();
     }
 
     fn end_session(&mut self) {
         self.session.ended = true;
-        self.last_alive = self.newest_time;
+        self.note_alive();
     }
 }
 
@@ -100,6 +114,7 @@ impl World {
             wall: LOGIN,
             newest_time: LOGIN,
             last_alive: LOGIN,
+            open_after: LOGIN - rules.window,
         };
         let history = History::of_login(rules, number, LOGIN);
         Self { rules, server, history, uptime: 0, is_finished: false, last_advance_at: None }
@@ -171,18 +186,17 @@ impl World {
         self.server.wall += downtime;
         let started_at = self.server.wall.max(last_alive);
         self.server.newest_time = started_at;
-        self.server.policy.resumed = Some(Resumed { last_alive: at(last_alive), started_at: at(started_at) });
+        self.server.policy.resumed = Some(Resumed {
+            last_alive: at(last_alive),
+            started_at: at(started_at),
+            open_after: at(self.server.open_after),
+        });
         self.history.restart(last_alive, started_at, self.uptime);
-    }
-
-    /// Whether a crash now meets the one case in which the rules forget a window.
-    pub fn restart_would_void(&self) -> bool {
-        self.history.restart_would_void(self.server.last_alive, self.uptime)
     }
 
     /// A batch that changed something, but not this session.
     pub fn change_elsewhere(&mut self) {
-        self.server.last_alive = self.now();
+        self.server.note_alive();
     }
 
     pub fn log_out(&mut self) {
@@ -218,7 +232,7 @@ impl World {
 
     pub fn delete_user(&mut self) {
         self.server.user = None;
-        self.server.last_alive = self.now();
+        self.server.note_alive();
         self.history.is_deleted = true;
     }
 
@@ -226,7 +240,7 @@ impl World {
         if let Some(user) = &mut self.server.user {
             change(user);
         }
-        self.server.last_alive = self.now();
+        self.server.note_alive();
     }
 
     /// What must be true of a verdict, whatever the model thinks; `self` is the world before it.

@@ -11,6 +11,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::storage::Committed;
 use crate::tokens::revocation::{Ended, Revocation};
+use crate::tokens::rotation;
 
 /// Something that can stand in a batch.
 pub(super) trait Operation {
@@ -130,7 +131,7 @@ pub(super) fn run<O: Operation>(
     if connection.total_changes() == changes_before {
         execute(connection, "ROLLBACK").map_err(BatchFailure::statement)?;
     } else {
-        remember_being_alive(connection, unit.now).map_err(BatchFailure::commit)?;
+        note_alive(connection, rules, unit.now).map_err(BatchFailure::commit)?;
         execute(connection, "COMMIT").map_err(BatchFailure::commit)?;
     }
     Ok(Committed { outcomes, revocations: unit.revocations })
@@ -163,9 +164,14 @@ fn apply_all<O: Operation>(
     Ok(outcomes)
 }
 
-/// Writes the transaction's time: after a restart, time without the service does not count against a grace window.
-fn remember_being_alive(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
-    connection.prepare_cached("UPDATE service SET last_alive_at = ?1")?.execute([now.as_millis()]).map(|_| ())
+/// Writes that the service runs at `now`, and which windows are open: after a restart, time without the service does not
+/// count against them.
+pub(super) fn note_alive(connection: &Connection, rules: &Rules, now: Timestamp) -> rusqlite::Result<()> {
+    let open_after = rotation::open_after(now, &rules.rotation);
+    connection
+        .prepare_cached("UPDATE service SET last_alive_at = ?1, open_after = ?2")?
+        .execute([now.as_millis(), open_after.as_millis()])
+        .map(|_| ())
 }
 
 fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {

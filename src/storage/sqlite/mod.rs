@@ -62,6 +62,8 @@ struct Writer {
     rules: Rules,
     checkpoints: Checkpoints,
     sweep: sweep::Cursor,
+    /// Something changed, or the process started, since it was last noted that the windows of before were lived through.
+    windows_may_be_open: bool,
     lifeline: Lifeline,
     state: State,
 }
@@ -87,6 +89,7 @@ impl Sqlite {
             rules: opened.rules,
             checkpoints,
             sweep: sweep::Cursor::default(),
+            windows_may_be_open: true,
             lifeline: watch.over("storage"),
             state: State::Serving,
         };
@@ -151,6 +154,7 @@ impl Storage for Sqlite {
             let committed = writer.batch(vec![sweep::Step { from: writer.sweep }])?;
             let (swept, cursor) = committed.outcomes.into_iter().next().unwrap_or(Err(Error::Unavailable))?;
             writer.sweep = cursor;
+            writer.note_quiet()?;
             Ok(swept)
         })
     }
@@ -187,6 +191,9 @@ impl Writer {
     fn close(mut self) -> Option<oneshot::Sender<()>> {
         if !matches!(self.state, State::Broken) {
             self.lifeline.retire();
+            // A planned stop: windows that are over by now stay over. Where it cannot be written, the next start is more
+            // lenient by what was missed.
+            batch::note_alive(&self.connection, &self.rules, self.clock.now()).ok();
         }
         drop(self.checkpoints);
         drop(self.connection);
@@ -197,7 +204,28 @@ impl Writer {
     }
 
     fn batch<O: Operation>(&mut self, operations: Vec<O>) -> Result<Committed<O::Outcome>> {
-        batch::run(&self.connection, &self.clock, &self.rules, operations).map_err(|failure| self.failed(&failure))
+        let changes = self.connection.total_changes();
+        let committed = batch::run(&self.connection, &self.clock, &self.rules, operations);
+        self.windows_may_be_open |= self.connection.total_changes() != changes;
+        committed.map_err(|failure| self.failed(&failure))
+    }
+
+    /// Once nothing has changed for a window, the windows that were open are known to be over: written down once, or a
+    /// restart days later would open them again.
+    fn note_quiet(&mut self) -> Result<()> {
+        let window = self.rules.rotation.window;
+        let now = self.clock.now();
+        if !self.windows_may_be_open {
+            return Ok(());
+        }
+        let last_alive = self.checked(open::last_alive)?;
+        let started_at = self.rules.rotation.resumed.map(|resumed| resumed.started_at);
+        if last_alive.max(started_at).is_some_and(|since| now >= since.plus(window)) {
+            let rules = self.rules;
+            self.checked(|connection| batch::note_alive(connection, &rules, now))?;
+            self.windows_may_be_open = false;
+        }
+        Ok(())
     }
 
     /// A read outside a batch.

@@ -84,15 +84,7 @@ pub(super) fn open(path: &Path, mut rules: Rules, clock: &Clock) -> Result<Opene
     let mut connection = Connection::open_with_flags(path, flags)?;
     configure(&connection)?;
     migrate(&mut connection, clock)?;
-    let last_alive = last_alive(&connection)?;
-    if let Some(last_alive) = last_alive {
-        let behind = last_alive.since(clock.wall());
-        if behind > CLOCK_TOLERANCE {
-            return Err(OpenError::ClockBehind { behind_s: behind.as_secs() });
-        }
-        clock.note(last_alive);
-    }
-    rules.rotation.resumed = last_alive.map(|last_alive| Resumed { last_alive, started_at: clock.now() });
+    rules.rotation.resumed = resumed(&connection, clock)?;
     Ok(Opened { connection, rules, lock })
 }
 
@@ -149,8 +141,28 @@ fn checksum(text: &str) -> String {
     digest.as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
-fn last_alive(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
-    let millis: Option<i64> = connection.query_row("SELECT last_alive_at FROM service", [], |row| row.get(0))?;
+/// What the process before this one left; `None` in a fresh database. From here on the clock is not behind it.
+fn resumed(connection: &Connection, clock: &Clock) -> Result<Option<Resumed>, OpenError> {
+    let times: Option<(i64, i64)> = connection
+        .query_row("SELECT last_alive_at, open_after FROM service WHERE last_alive_at IS NOT NULL", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    let Some((last_alive, open_after)) = times else { return Ok(None) };
+    let last_alive = Timestamp::from_millis(last_alive);
+    let behind = last_alive.since(clock.wall());
+    if behind > CLOCK_TOLERANCE {
+        return Err(OpenError::ClockBehind { behind_s: behind.as_secs() });
+    }
+    clock.note(last_alive);
+    let open_after = Timestamp::from_millis(open_after);
+    Ok(Some(Resumed { last_alive, started_at: clock.now(), open_after }))
+}
+
+/// When the service is last known to have run.
+pub(super) fn last_alive(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let millis: Option<i64> =
+        connection.prepare_cached("SELECT last_alive_at FROM service")?.query_row([], |row| row.get(0))?;
     Ok(millis.map(Timestamp::from_millis))
 }
 

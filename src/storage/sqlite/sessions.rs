@@ -14,14 +14,14 @@ use crate::tokens::grant::Grant;
 use crate::tokens::principal::{Epoch, Principal, UserId, Version};
 use crate::tokens::refresh::{Generation, Presented, SessionId};
 use crate::tokens::revocation::Ended;
-use crate::tokens::rotation::{self, Advance, Verdict};
+use crate::tokens::rotation::{self, Advance, Moment, Verdict};
 
 impl Operation for SessionOperation {
     type Outcome = SessionOutcome;
 
     fn apply(self, unit: &mut Unit<'_>) -> Applied<SessionOutcome> {
         match self {
-            Self::Rotate(presented) => rotate(unit, presented),
+            Self::Rotate { presented, asked_at } => rotate(unit, presented, asked_at),
             Self::Open(session) => open(unit, session).map(SessionOutcome::Granted),
             Self::End { session, reason } => {
                 end(unit, session, reason).map(|was_live| SessionOutcome::Ended { was_live })
@@ -37,11 +37,12 @@ struct Stored {
     user: Option<(rotation::User, Principal)>,
 }
 
-fn rotate(unit: &mut Unit<'_>, presented: Presented) -> Applied<SessionOutcome> {
+fn rotate(unit: &mut Unit<'_>, presented: Presented, asked_at: Timestamp) -> Applied<SessionOutcome> {
     let stored = load(unit, presented.session)?;
     let session = stored.as_ref().map(|stored| &stored.session);
     let user = stored.as_ref().and_then(|stored| stored.user.as_ref()).map(|(user, _)| user);
-    let verdict = rotation::decide(session, user, presented.generation, unit.now, &unit.rules.rotation);
+    let moment = Moment { asked_at, now: unit.now };
+    let verdict = rotation::decide(session, user, presented.generation, moment, &unit.rules.rotation);
 
     let advance = match verdict {
         Verdict::Refuse(reason) => return Err(Error::InvalidGrant(reason).into()),
