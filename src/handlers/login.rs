@@ -52,7 +52,9 @@ pub async fn login(
 async fn open_session(services: &Services, credentials: &Credentials, client: &Client) -> Result<Grant, Error> {
     let permit = services.hashing.admit()?;
     let account = match Username::parse(&credentials.username) {
-        Ok(name) => services.users.find(name).await?,
+        // A disabled account is one that nobody has: checked against its hash, a right password would show in the work
+        // of a rehash.
+        Ok(name) => services.users.find(name).await?.filter(|account| !account.disabled),
         // A name that nobody can have costs the same work as one that nobody has.
         Err(_) => None,
     };
