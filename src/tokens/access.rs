@@ -12,7 +12,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, crypto};
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
@@ -100,9 +101,9 @@ struct PresentedHeader<'a> {
     alg: Cow<'a, str>,
     #[serde(borrow)]
     kid: Cow<'a, str>,
-    /// Extensions that must be understood (RFC 7515 §4.1.11); we understand none.
-    #[serde(default)]
-    crit: Option<serde::de::IgnoredAny>,
+    /// Whether there are extensions that must be understood (RFC 7515 §4.1.11); we understand none.
+    #[serde(default, deserialize_with = "present")]
+    crit: bool,
 }
 
 impl AccessTokens {
@@ -173,7 +174,7 @@ impl AccessTokens {
             return None;
         }
         let claims = URL_SAFE_NO_PAD.decode(claims).ok()?;
-        self.accept(serde_json::from_slice(&claims).ok()?, now)
+        self.accept(object(&claims)?, now)
     }
 
     /// The key that the header names, if it names it in full: exact `kid`, that key's algorithm, our type, no `crit`.
@@ -183,9 +184,9 @@ impl AccessTokens {
             return Some(key);
         }
         let header = URL_SAFE_NO_PAD.decode(encoded_header).ok()?;
-        let header: PresentedHeader<'_> = serde_json::from_slice(&header).ok()?;
+        let header: PresentedHeader<'_> = object(&header)?;
         let named = header.kid == key.kid && header.alg == key.algorithm_name;
-        (named && header.typ == TYPE && header.crit.is_none()).then_some(key)
+        (named && header.typ == TYPE && !header.crit).then_some(key)
     }
 
     fn accept(&self, claims: Claims<'_>, now: Timestamp) -> Option<Identity> {
@@ -205,4 +206,14 @@ impl AccessTokens {
         };
         Some(Identity { principal, session: claims.sid, expires_at })
     }
+}
+
+/// A JSON object: serde would read a list of the values into a struct as well (RFC 7515 §4, RFC 7519 §4).
+fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok())?
+}
+
+/// True for a member that is there, whatever it holds: as an `Option` a null would pass for none.
+fn present<'a, D: Deserializer<'a>>(deserializer: D) -> std::result::Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
