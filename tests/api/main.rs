@@ -7,5 +7,13 @@
     reason = "a test stops at the first thing that is not as it expects"
 )]
 
+mod everywhere;
+mod leaks;
+mod login;
+mod logout;
+mod operations;
+mod profile;
+mod refresh;
+mod register;
 mod support;
 mod walk;

@@ -1,18 +1,26 @@
 //! A real server in its own thread and System, and a client that asks it over HTTP.
 
+pub mod calls;
+pub mod forge;
+pub mod log;
+mod raw;
+
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use actix_web::rt::System;
 use actix_web::web::Data;
 use latchkey::app::{RunError, Server};
-use latchkey::clock::Clock;
+use latchkey::clock::{Clock, Timestamp};
 use latchkey::config::Settings;
 use latchkey::handlers::services::Services;
 use latchkey::passwords::Hasher;
+use latchkey::tokens::principal::{UserId, Username};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
@@ -100,8 +108,14 @@ impl TestServer {
     }
 
     /// Stops the server as SIGTERM does and starts it again on the same database and clock.
-    pub async fn restart(mut self) -> Self {
+    pub async fn restart(self) -> Self {
+        self.restart_with(|_| ()).await
+    }
+
+    /// The same, with settings changed meanwhile.
+    pub async fn restart_with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         self.stop();
+        change(&mut self.settings);
         let clock = self.clock.clone();
         Self::launch(Arc::clone(&self.directory), self.settings.clone(), clock).await
     }
@@ -111,6 +125,14 @@ impl TestServer {
         self.directory.path()
     }
 
+    pub fn jwt_secret(&self) -> &[u8] {
+        self.settings.jwt_secret.expose()
+    }
+
+    pub fn refresh_token_secret(&self) -> &[u8] {
+        self.settings.refresh_token_secret.expose()
+    }
+
     fn stop(&mut self) {
         let Some(running) = self.running.take() else { return };
         running.stop.send(()).ok();
@@ -118,6 +140,26 @@ impl TestServer {
         if !thread::panicking() {
             ended.expect("the server ended on its own");
         }
+    }
+
+    /// Stops the server's time at a whole second. From here on it moves by [`later`](Self::later) only.
+    pub fn stop_time(&self) -> Timestamp {
+        // `now` stands still while the wall clock is behind it, and no test takes an hour.
+        self.clock.step_back(Duration::from_secs(3600));
+        let second = Timestamp::from_millis(self.clock.now().as_unix_seconds() * 1000 + 1000);
+        self.clock.note(second);
+        second
+    }
+
+    /// Moves stopped time forward.
+    pub fn later(&self, span: Duration) {
+        self.clock.note(self.clock.now().plus(span));
+    }
+
+    /// The id of a registered user.
+    pub async fn user_id(&self, username: &str) -> UserId {
+        let account = self.services.users.find(Username::parse(username).unwrap()).await.unwrap();
+        account.expect("a registered user").principal.id
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -220,6 +262,7 @@ impl Answer {
     }
 
     /// The tokens of an answer that must be 200.
+    #[track_caller]
     pub fn tokens(&self) -> Tokens {
         assert_eq!(self.status, 200, "{}", self.raw);
         Tokens {
@@ -229,14 +272,36 @@ impl Answer {
         }
     }
 
-    /// Fails unless this is the problem with this status and code.
+    /// Fails unless this is the problem with this status and code: every member of it and no other, in the clothes of
+    /// every answer.
+    #[track_caller]
     pub fn assert_problem(&self, status: u16, code: &str) -> &Self {
         assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{}", self.raw);
         assert_eq!(self.header("content-type"), "application/problem+json");
+        let reason = (code == "invalid_grant").then_some("reason");
+        let members = ["type", "title", "status", "code", "detail", "request_id"].into_iter().chain(reason);
+        let sent: BTreeSet<_> = self.body.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(sent, members.collect(), "{}", self.raw);
+        assert_eq!(self.body["type"], format!("/problems#{code}"));
+        assert_eq!(self.body["status"], status, "{}", self.raw);
+        assert_eq!(self.body["request_id"], self.header("x-request-id"));
+        assert!(!self.text("title").is_empty() && !self.text("detail").is_empty(), "{}", self.raw);
+        self.assert_dressed()
+    }
+
+    /// Fails unless the headers are there that every answer has, and the one that none has is not.
+    #[track_caller]
+    pub fn assert_dressed(&self) -> &Self {
+        assert_eq!(self.header("cache-control"), "no-store", "{:?}", self.headers);
+        assert_eq!(self.header("x-content-type-options"), "nosniff", "{:?}", self.headers);
+        assert_eq!(self.header("referrer-policy"), "no-referrer", "{:?}", self.headers);
+        assert!(!self.header("x-request-id").is_empty(), "{:?}", self.headers);
+        assert!(!self.headers.contains_key("server"), "{:?}", self.headers);
         self
     }
 
     /// Fails unless this is 401 `invalid_grant` with this reason.
+    #[track_caller]
     pub fn assert_refused(&self, reason: &str) {
         self.assert_problem(401, "invalid_grant");
         assert_eq!(self.text("reason"), reason, "{}", self.raw);
