@@ -8,6 +8,12 @@
 )]
 
 mod everywhere;
+mod hostile_bodies;
+mod hostile_body_frames;
+mod hostile_jwt_claims;
+mod hostile_jwt_form;
+mod hostile_jwt_header;
+mod hostile_refresh_tokens;
 mod leaks;
 mod login;
 mod logout;
