@@ -82,7 +82,7 @@ impl Sqlite {
     /// Errors: see [`OpenError`]; nothing was changed where the file is another process's, newer, or from the future.
     pub fn open(path: &Path, rules: Rules, clock: &Clock, watch: &Watch) -> std::result::Result<Self, OpenError> {
         let mut opened = open::open(path, rules, clock)?;
-        let checkpoints = Checkpoints::start(path, &mut opened.connection)?;
+        let checkpoints = Checkpoints::start(path, &mut opened.connection, watch)?;
         let mut writer = Writer {
             connection: opened.connection,
             clock: clock.clone(),
@@ -183,19 +183,23 @@ impl Writer {
             let Ok(job) = queue.recv() else { break };
             job(self);
             self.checkpoints.tend(&self.connection);
+            if matches!(self.state, State::Serving) && self.checkpoints.failed() {
+                self.state = State::Broken;
+            }
         }
     }
 
     /// Closes the file: the checkpoint connection first, so that this one, the last, can copy and remove the log. Answers
-    /// whom to tell. A broken writer keeps its lifeline, whose end is reported.
+    /// whom to tell. Where the file failed, the log stays for the next process to read, and the lifeline's end is reported.
     fn close(mut self) -> Option<oneshot::Sender<()>> {
-        if !matches!(self.state, State::Broken) {
+        self.checkpoints.stop();
+        if !matches!(self.state, State::Broken) && !self.checkpoints.failed() {
+            open::copy_the_log_on_close(&self.connection);
             self.lifeline.retire();
             // A planned stop: windows that are over by now stay over. Where it cannot be written, the next start is more
             // lenient by what was missed.
             batch::note_alive(&self.connection, &self.rules, self.clock.now()).ok();
         }
-        drop(self.checkpoints);
         drop(self.connection);
         match self.state {
             State::Closing(closed) => Some(closed),
