@@ -118,23 +118,20 @@ pub(super) fn run<O: Operation>(
     // Asked for inside the transaction, so that times are in the order of the commits.
     let mut unit = Unit { connection, now: clock.now(), rules, revocations: Vec::new() };
     let changes_before = connection.total_changes();
-    let outcomes = match apply_all(&mut unit, batch) {
-        Ok(outcomes) => outcomes,
-        Err(failure) => {
-            if !connection.is_autocommit() {
-                // The failure is reported already; a transaction that cannot even be rolled back fails the next BEGIN.
-                execute(connection, "ROLLBACK").ok();
-            }
-            return Err(failure);
+    let done = apply_all(&mut unit, batch).and_then(|outcomes| {
+        if connection.total_changes() == changes_before {
+            execute(connection, "ROLLBACK").map_err(BatchFailure::statement)?;
+        } else {
+            note_alive(connection, rules, unit.now).map_err(BatchFailure::statement)?;
+            execute(connection, "COMMIT").map_err(BatchFailure::commit)?;
         }
-    };
-    if connection.total_changes() == changes_before {
-        execute(connection, "ROLLBACK").map_err(BatchFailure::statement)?;
-    } else {
-        note_alive(connection, rules, unit.now).map_err(BatchFailure::commit)?;
-        execute(connection, "COMMIT").map_err(BatchFailure::commit)?;
+        Ok(outcomes)
+    });
+    if done.is_err() && !connection.is_autocommit() {
+        // The failure is reported already; a transaction that cannot even be rolled back fails the next BEGIN.
+        execute(connection, "ROLLBACK").ok();
     }
-    Ok(Committed { outcomes, revocations: unit.revocations })
+    Ok(Committed { outcomes: done?, revocations: unit.revocations })
 }
 
 fn apply_all<O: Operation>(
