@@ -31,6 +31,8 @@ pub(super) enum Refusal {
     Domain(Error),
     /// By SQLite.
     Sql(rusqlite::Error),
+    /// By SQLite, where part of it can neither be kept nor taken back: nothing of the transaction may be committed.
+    Inseparable(rusqlite::Error),
 }
 
 impl From<Error> for Refusal {
@@ -86,15 +88,16 @@ pub(super) struct Unit<'a> {
 impl Unit<'_> {
     /// Runs several writing statements of one operation so that all of them or none are done.
     pub fn atomically<T>(&mut self, write: impl FnOnce(&mut Self) -> Applied<T>) -> Applied<T> {
-        self.connection.prepare_cached("SAVEPOINT operation")?.execute([])?;
+        execute(self.connection, "SAVEPOINT operation")?;
         let done = write(self);
         // Where SQLite rolled back the whole transaction by itself there is no savepoint left to return to.
-        if done.is_err() && !self.connection.is_autocommit() {
-            self.connection.prepare_cached("ROLLBACK TO operation")?.execute([])?;
+        if self.connection.is_autocommit() {
+            return done;
         }
-        if !self.connection.is_autocommit() {
-            self.connection.prepare_cached("RELEASE operation")?.execute([])?;
+        if done.is_err() {
+            execute(self.connection, "ROLLBACK TO operation").map_err(Refusal::Inseparable)?;
         }
+        execute(self.connection, "RELEASE operation").map_err(Refusal::Inseparable)?;
         done
     }
 
@@ -152,6 +155,7 @@ fn apply_all<O: Operation>(
                 tracing::error!("a statement failed: {}", failure.error);
                 Err(Error::Unavailable)
             }
+            Err(Refusal::Inseparable(error)) => return Err(BatchFailure::statement(error)),
         };
         if outcome.is_err() {
             unit.revocations.truncate(published);
@@ -173,4 +177,72 @@ pub(super) fn note_alive(connection: &Connection, rules: &Rules, now: Timestamp)
 
 fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokens::rotation::Policy;
+    use std::time::Duration;
+
+    /// Adds two rows, the second of which may fail.
+    enum Pair {
+        Whole,
+        Refused,
+        /// The savepoint is gone when the second fails, so that the first cannot be taken back.
+        Inseparable,
+    }
+
+    impl Operation for Pair {
+        type Outcome = ();
+
+        fn apply(self, unit: &mut Unit<'_>) -> Applied<()> {
+            unit.atomically(|unit| {
+                execute(unit.connection, "INSERT INTO rows DEFAULT VALUES")?;
+                if matches!(self, Self::Inseparable) {
+                    execute(unit.connection, "RELEASE operation")?;
+                }
+                if !matches!(self, Self::Whole) {
+                    return Err(Error::AccountChanged.into());
+                }
+                execute(unit.connection, "INSERT INTO rows DEFAULT VALUES")?;
+                Ok(())
+            })
+        }
+    }
+
+    /// How the batch went, and the rows that are there afterwards.
+    fn run_pairs(batch: Vec<Pair>) -> (Option<Vec<Result<()>>>, i64) {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE rows (id INTEGER PRIMARY KEY);
+                 CREATE TABLE service (last_alive_at INTEGER);",
+            )
+            .unwrap();
+        let rotation = Policy { window: Duration::ZERO, until_used: false, idle_ttl: Duration::ZERO, resumed: None };
+        let rules = Rules { rotation, session_ttl: Duration::ZERO, revocations_kept_for: Duration::ZERO };
+
+        let done = run(&connection, &Clock::system(), &rules, batch);
+
+        assert!(connection.is_autocommit(), "the transaction was left open");
+        let rows = connection.query_row("SELECT count(*) FROM rows", [], |row| row.get(0)).unwrap();
+        (done.ok().map(|committed| committed.outcomes), rows)
+    }
+
+    #[test]
+    fn a_refused_operation_takes_back_what_it_had_written() {
+        let (outcomes, rows) = run_pairs(vec![Pair::Whole, Pair::Refused, Pair::Whole]);
+
+        assert_eq!(outcomes, Some(vec![Ok(()), Err(Error::AccountChanged), Ok(())]));
+        assert_eq!(rows, 4);
+    }
+
+    #[test]
+    fn where_half_an_operation_cannot_be_taken_back_the_whole_batch_failed() {
+        let (outcomes, rows) = run_pairs(vec![Pair::Whole, Pair::Inseparable, Pair::Whole]);
+
+        assert_eq!(outcomes, None);
+        assert_eq!(rows, 0);
+    }
 }
