@@ -188,9 +188,12 @@ fn make_directory(path: &Path) -> Result<(), OpenError> {
     if directory.is_dir() {
         return Ok(());
     }
+    let missing: Vec<_> =
+        directory.ancestors().take_while(|level| !level.as_os_str().is_empty() && !level.exists()).collect();
     let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&directory);
     made.map_err(|source| OpenError::Io { what, source })?;
-    sync_directory(&directory_of(&directory))
+    // Each level is a new name in the one above it.
+    missing.into_iter().try_for_each(|level| sync_directory(&directory_of(level)))
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {
@@ -211,10 +214,12 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 fn make_file(path: &Path) -> Result<(), OpenError> {
     let what = "making the database file";
     match OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path) {
-        Ok(_) => sync_directory(&directory_of(path)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(source) => Err(OpenError::Io { what, source }),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(source) => return Err(OpenError::Io { what, source }),
     }
+    // Also where the file is there: whoever made it may have died before this.
+    sync_directory(&directory_of(path))
 }
 
 /// A new name is durable only once its directory is.
