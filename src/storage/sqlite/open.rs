@@ -64,6 +64,12 @@ pub enum OpenError {
         /// By how much, in seconds.
         behind_s: u64,
     },
+    /// A place that cannot hold a write-ahead log, without which a commit would not be what it is said to be.
+    #[error("the database cannot have a write-ahead log here, only the journal mode {found:?}")]
+    NoWriteAheadLog {
+        /// What SQLite chose instead.
+        found: String,
+    },
     /// SQLite refused something.
     #[error("{0}")]
     Sql(#[from] rusqlite::Error),
@@ -90,11 +96,14 @@ pub(super) fn open(path: &Path, mut rules: Rules, clock: &Clock) -> Result<Opene
 }
 
 /// What every connection needs.
-pub(super) fn configure(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn configure(connection: &Connection) -> Result<(), OpenError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // Takes effect in an empty file only, and must come before the journal mode.
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    let journal: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if !journal.eq_ignore_ascii_case("wal") {
+        return Err(OpenError::NoWriteAheadLog { found: journal });
+    }
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
@@ -226,4 +235,18 @@ fn make_file(path: &Path) -> Result<(), OpenError> {
 fn sync_directory(directory: &Path) -> Result<(), OpenError> {
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
     synced.map_err(|source| OpenError::Io { what: "syncing the database's directory", source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_without_a_write_ahead_log_is_refused() {
+        let nowhere = Connection::open_in_memory().unwrap();
+
+        let refused = configure(&nowhere);
+
+        assert!(matches!(refused, Err(OpenError::NoWriteAheadLog { ref found }) if found == "memory"), "{refused:?}");
+    }
 }
