@@ -1,0 +1,257 @@
+//! A database that is served, and the words of a test about it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use latchkey::clock::Clock;
+use latchkey::error::{Error, Result};
+use latchkey::lifeline::{self, Deaths, Watch};
+use latchkey::passwords::PasswordHash;
+use latchkey::storage::sqlite::Rules;
+use latchkey::storage::{
+    Account, Committed, EndReason, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, Swept,
+    UserOperation, UserOutcome,
+};
+use latchkey::tokens::grant::Grant;
+use latchkey::tokens::principal::{Role, Username};
+use latchkey::tokens::refresh::{Generation, Presented, SessionId};
+use latchkey::tokens::revocation::{Ended, Revocation};
+use latchkey::tokens::rotation::Policy;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::engine::Engine;
+
+pub const WINDOW: Duration = Duration::from_secs(10);
+/// Far longer than anything here takes: turns a wait without an end into a failure.
+const NEVER: Duration = Duration::from_secs(60);
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A window of ten seconds, sessions of 30 idle and 90 days in all, access tokens of a quarter of an hour.
+pub fn usual_rules() -> Rules {
+    Rules {
+        rotation: Policy { window: WINDOW, until_used: false, idle_ttl: 30 * DAY, resumed: None },
+        session_ttl: 90 * DAY,
+        revocations_kept_for: Duration::from_secs(960),
+    }
+}
+
+/// Every use rotates, nothing is replayed.
+pub fn strict_rules() -> Rules {
+    let usual = usual_rules();
+    Rules { rotation: Policy { window: Duration::ZERO, ..usual.rotation }, ..usual }
+}
+
+/// An engine at work on its database.
+pub struct Database {
+    pub engine: Box<dyn Engine>,
+    pub clock: Clock,
+    pub storage: Arc<dyn Storage>,
+    pub deaths: Deaths,
+    rules: Rules,
+    runtime: Runtime,
+    _watch: Watch,
+}
+
+impl Database {
+    pub fn on(engine: Box<dyn Engine>) -> Self {
+        Self::under(usual_rules(), engine)
+    }
+
+    pub fn under(rules: Rules, engine: Box<dyn Engine>) -> Self {
+        Self::start(rules, engine, Clock::system())
+    }
+
+    fn start(rules: Rules, engine: Box<dyn Engine>, clock: Clock) -> Self {
+        let (watch, deaths) = lifeline::watch();
+        let storage = engine.open(rules, &clock, &watch).unwrap();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        Self { engine, clock, storage, deaths, rules, runtime, _watch: watch }
+    }
+
+    /// Closes, and starts again as a new process whose clock is this one.
+    pub fn reopened(self, clock: Clock) -> Self {
+        self.close();
+        Self::start(self.rules, self.engine, clock)
+    }
+
+    /// Why a new process with this clock would be refused; nobody serves the database from then on.
+    pub fn refusal_to_reopen(&self, clock: &Clock) -> String {
+        self.close();
+        let (watch, _deaths) = lifeline::watch();
+        match self.engine.open(self.rules, clock, &watch) {
+            Ok(_) => panic!("the database was opened"),
+            Err(refusal) => refusal,
+        }
+    }
+
+    pub fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
+        self.runtime.block_on(answer)
+    }
+
+    pub fn close(&self) {
+        self.wait(self.storage.close());
+    }
+
+    /// The part whose death is reported next; none where that never happens.
+    pub fn next_death(&mut self) -> Option<&'static str> {
+        let death = async { tokio::time::timeout(NEVER, self.deaths.recv()).await };
+        self.runtime.block_on(death).unwrap_or(None)
+    }
+
+    pub fn try_sessions(&self, batch: Vec<SessionOperation>) -> Result<Committed<SessionOutcome>> {
+        self.wait(self.storage.sessions(batch))
+    }
+
+    pub fn try_users(&self, batch: Vec<UserOperation>) -> Result<Committed<UserOutcome>> {
+        self.wait(self.storage.users(batch))
+    }
+
+    pub fn sessions(&self, batch: Vec<SessionOperation>) -> Committed<SessionOutcome> {
+        self.try_sessions(batch).unwrap()
+    }
+
+    pub fn users(&self, batch: Vec<UserOperation>) -> Committed<UserOutcome> {
+        self.try_users(batch).unwrap()
+    }
+
+    /// Registers somebody.
+    pub fn account(&self, name: &str) -> Account {
+        match self.users(vec![creation(name)]).outcomes.pop() {
+            Some(Ok(UserOutcome::Created(account))) => account,
+            other => panic!("{name} was not created: {other:?}"),
+        }
+    }
+
+    pub fn find(&self, name: &str) -> Option<Account> {
+        match self.users(vec![search(name)]).outcomes.pop() {
+            Some(Ok(UserOutcome::Found(account))) => account,
+            other => panic!("{name} was not looked for: {other:?}"),
+        }
+    }
+
+    /// Opens a session.
+    pub fn session(&self, account: &Account) -> Grant {
+        granted(self.sessions(vec![opening(account)]))
+    }
+
+    /// Presents a token in a batch of its own, and says what became of it.
+    pub fn present(&self, session: SessionId, generation: u32) -> String {
+        told(&self.sessions(vec![presenting(session, generation)])).remove(0)
+    }
+
+    /// Does one thing to a user, and says what became of it.
+    pub fn change(&self, operation: UserOperation) -> String {
+        told(&self.users(vec![operation])).remove(0)
+    }
+
+    /// The endings that a later process would read.
+    pub fn kept_endings(&self) -> Vec<Ended> {
+        endings(&self.wait(self.storage.revocations()).unwrap())
+    }
+
+    pub fn sweep(&self) -> Swept {
+        self.wait(self.storage.sweep()).unwrap()
+    }
+
+    /// How many rows a table has.
+    pub fn count(&self, table: &str) -> i64 {
+        self.engine.number(&format!("SELECT count(*) FROM {table}"))
+    }
+}
+
+pub fn hash(text: &str) -> PasswordHash {
+    PasswordHash::from_stored(text.to_owned())
+}
+
+pub fn name(text: &str) -> Username {
+    Username::parse(text).unwrap()
+}
+
+pub fn creation(username: &str) -> UserOperation {
+    let hash = hash(&format!("a hash of {username}'s"));
+    UserOperation::Create(NewUser { username: name(username), hash, roles: vec![Role::User] })
+}
+
+pub fn search(username: &str) -> UserOperation {
+    UserOperation::Find(name(username))
+}
+
+pub fn password_change(account: &Account, new: &str) -> UserOperation {
+    UserOperation::ChangePassword { seen: account.fence(), hash: hash(new) }
+}
+
+pub fn opening(account: &Account) -> SessionOperation {
+    opening_from(account, "phone")
+}
+
+pub fn opening_from(account: &Account, user_agent: &str) -> SessionOperation {
+    SessionOperation::Open(new_session(account, user_agent))
+}
+
+pub fn new_session(account: &Account, user_agent: &str) -> NewSession {
+    NewSession {
+        seen: account.fence(),
+        stronger_hash: None,
+        user_agent: Some(user_agent.to_owned()),
+        ip: Some("192.0.2.1".to_owned()),
+    }
+}
+
+pub fn presenting(session: SessionId, generation: u32) -> SessionOperation {
+    SessionOperation::Rotate(Presented { session, generation: Generation::new(generation).unwrap() })
+}
+
+pub fn logout(session: SessionId) -> SessionOperation {
+    SessionOperation::End { session, reason: EndReason::Logout }
+}
+
+/// The grant that is a batch's one outcome.
+pub fn granted(mut committed: Committed<SessionOutcome>) -> Grant {
+    match committed.outcomes.pop() {
+        Some(Ok(SessionOutcome::Granted(grant))) => grant,
+        other => panic!("nothing was granted: {other:?}"),
+    }
+}
+
+/// What ended, without the times.
+pub fn endings(revocations: &[Revocation]) -> Vec<Ended> {
+    revocations.iter().map(|revocation| revocation.ended).collect()
+}
+
+/// What became of each operation, in a few words.
+pub fn told<Outcome: Told>(committed: &Committed<Outcome>) -> Vec<String> {
+    let words = |outcome: &Result<Outcome>| match outcome {
+        Ok(outcome) => outcome.told(),
+        Err(Error::InvalidGrant(reason)) => format!("refused: {reason}"),
+        Err(error) => error.to_string(),
+    };
+    committed.outcomes.iter().map(words).collect()
+}
+
+pub trait Told {
+    fn told(&self) -> String;
+}
+
+impl Told for SessionOutcome {
+    fn told(&self) -> String {
+        match self {
+            Self::Granted(grant) => format!("granted {}", grant.generation.number()),
+            Self::Reused { rollback_detected: false, .. } => "reused".to_owned(),
+            Self::Reused { rollback_detected: true, .. } => "reused after a rollback".to_owned(),
+            Self::Ended { was_live: true } => "ended".to_owned(),
+            Self::Ended { was_live: false } => "was over".to_owned(),
+        }
+    }
+}
+
+impl Told for UserOutcome {
+    fn told(&self) -> String {
+        match self {
+            Self::Created(account) => format!("created {}", account.principal.username),
+            Self::Found(Some(account)) => format!("found {}", account.principal.username),
+            Self::Found(None) => "found nobody".to_owned(),
+            Self::Changed => "changed".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What every storage engine must do, and what only the SQLite engine can be made to suffer.
+//!
+//! The suite is written against `dyn Storage` and runs once per engine: each of its modules lists its tests in
+//! [`every_engine`], and an engine joins by implementing [`engine::Engine`] and a line in that macro.
+//!
+//! - [`users`], [`sessions`], [`rotation`]: what the operations do, and what they leave alone
+//! - [`batches`]: what it means to share a transaction
+//! - [`failing_statements`]: an operation that fails half-way leaves nothing of itself behind
+//! - [`sweep`]: what is removed, and when
+//! - [`restart`]: what a later process finds
+//! - [`sqlite_file`], [`sqlite_faults`]: the file, and a disk that fails under it
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first thing that is not as it expects"
+)]
+
+/// Makes a test of each function for each engine. One that is not listed is dead code, which the lints refuse.
+macro_rules! every_engine {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(
+                #[test]
+                fn $test() {
+                    super::$test(Box::new(crate::sqlite::SqliteEngine::fresh()));
+                }
+            )+
+        }
+    };
+}
+
+mod batches;
+mod child;
+mod database;
+mod engine;
+mod failing_statements;
+mod restart;
+mod rotation;
+mod sessions;
+mod sqlite;
+mod sqlite_faults;
+mod sqlite_file;
+mod sweep;
+mod users;

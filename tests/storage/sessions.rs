@@ -1,0 +1,136 @@
+//! Opening and ending sessions.
+
+use latchkey::storage::{Account, EndReason, SessionOperation, UserOperation};
+use latchkey::tokens::principal::Epoch;
+use latchkey::tokens::refresh::{Generation, SessionId};
+use latchkey::tokens::revocation::Ended;
+use uuid::Uuid;
+
+use crate::database::{DAY, Database, endings, hash, logout, new_session, opening, password_change, told, usual_rules};
+use crate::engine::Engine;
+
+every_engine![
+    a_session_opens_with_the_first_generation_and_both_limits,
+    a_session_keeps_where_it_came_from,
+    no_session_opens_for_an_account_that_is_another_by_now,
+    a_stronger_hash_is_stored_with_its_session,
+    a_stronger_hash_is_refused_with_its_session,
+    an_ending_says_whether_the_session_was_live,
+    an_ending_keeps_its_first_reason,
+];
+
+fn a_session_opens_with_the_first_generation_and_both_limits(engine: Box<dyn Engine>) {
+    let mut rules = usual_rules();
+    rules.session_ttl = 20 * DAY;
+    rules.rotation.idle_ttl = 30 * DAY;
+    let db = Database::under(rules, engine);
+    let alice = db.account("alice");
+    let before = db.clock.now();
+
+    let grant = db.session(&alice);
+
+    assert_eq!((grant.generation, &grant.principal), (Generation::FIRST, &alice.principal));
+    assert!(grant.granted_at >= before && grant.granted_at <= db.clock.now());
+    assert_eq!(grant.absolute_expires_at, grant.granted_at.plus(20 * DAY));
+    assert_eq!(grant.idle_expires_at, grant.absolute_expires_at, "the idle limit is past the absolute one");
+}
+
+fn a_session_keeps_where_it_came_from(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+
+    db.sessions(vec![SessionOperation::Open(new_session(&alice, "a browser"))]);
+
+    assert_eq!(db.engine.text("SELECT user_agent FROM sessions").as_deref(), Some("a browser"));
+    assert_eq!(db.engine.text("SELECT ip FROM sessions").as_deref(), Some("192.0.2.1"));
+}
+
+fn no_session_opens_for_an_account_that_is_another_by_now(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let refused = |seen: &Account| {
+        let before = db.engine.commits();
+        assert_eq!(told(&db.sessions(vec![opening(seen)])), ["the account changed meanwhile"]);
+        assert_eq!(db.count("sessions"), 0);
+        assert_eq!(db.engine.commits(), before);
+    };
+    let alice = db.account("alice");
+    refused(&Account { hash: hash("what was read before"), ..alice.clone() });
+    refused(&Account { epoch: Epoch(2), ..alice.clone() });
+
+    db.change(password_change(&alice, "another hash"));
+    refused(&alice);
+
+    db.change(UserOperation::SetDisabled { user: alice.principal.id, disabled: true });
+    refused(&db.find("alice").unwrap());
+
+    db.change(UserOperation::Delete(alice.principal.id));
+    refused(&alice);
+}
+
+fn a_stronger_hash_is_stored_with_its_session(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let mut session = new_session(&alice, "phone");
+    session.stronger_hash = Some(hash("a stronger hash"));
+    let opening = || SessionOperation::Open(session.clone());
+
+    // The second was checked against the hash that the first one replaced.
+    let done = db.sessions(vec![opening(), opening()]);
+
+    assert_eq!(told(&done), ["granted 1", "the account changed meanwhile"]);
+    assert_eq!(done.revocations, [], "the password is the same one");
+    let stored = db.find("alice").unwrap();
+    assert_eq!(stored, Account { hash: hash("a stronger hash"), ..alice });
+    assert_eq!(db.count("sessions"), 1);
+}
+
+fn a_stronger_hash_is_refused_with_its_session(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let mut session = new_session(&alice, "phone");
+    session.stronger_hash = Some(hash("the old password, hashed again"));
+    db.change(password_change(&alice, "the new password's"));
+
+    let done = db.sessions(vec![SessionOperation::Open(session)]);
+
+    assert_eq!(told(&done), ["the account changed meanwhile"]);
+    assert_eq!(db.find("alice").unwrap().hash, hash("the new password's"));
+}
+
+fn an_ending_says_whether_the_session_was_live(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let (phone, laptop) = (db.session(&alice).session, db.session(&alice).session);
+    let unknown = SessionId(Uuid::from_u128(7));
+
+    let done = db.sessions(vec![logout(phone), logout(phone), logout(unknown)]);
+
+    assert_eq!(told(&done), ["ended", "was over", "was over"]);
+    assert_eq!(endings(&done.revocations), [Ended::Session(phone)]);
+    assert_eq!(db.kept_endings(), [Ended::Session(phone)]);
+    assert_eq!(db.present(phone, 1), "refused: revoked");
+    assert_eq!(db.present(laptop, 1), "granted 2");
+
+    let before = db.engine.commits();
+    let again = db.sessions(vec![logout(phone), logout(unknown)]);
+    assert_eq!(told(&again), ["was over", "was over"]);
+    assert_eq!(again.revocations, []);
+    assert_eq!(db.engine.commits(), before);
+}
+
+fn an_ending_keeps_its_first_reason(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let phone = db.session(&alice).session;
+    let reason = || db.engine.text("SELECT end_reason FROM sessions");
+    let ended_at = || db.engine.number("SELECT ended_at FROM sessions");
+    assert_eq!(reason(), None);
+
+    db.sessions(vec![logout(phone)]);
+    assert_eq!(reason().as_deref(), Some("logout"));
+    let at = ended_at();
+
+    db.clock.advance(DAY);
+    db.sessions(vec![SessionOperation::End { session: phone, reason: EndReason::Reuse }]);
+    assert_eq!((reason().as_deref(), ended_at()), (Some("logout"), at));
+}

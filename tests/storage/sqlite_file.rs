@@ -1,0 +1,100 @@
+//! The SQLite engine's file: who may read it, who is refused, and how long its log grows.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use latchkey::clock::Clock;
+use latchkey::lifeline;
+
+use crate::database::{Database, opening_from, usual_rules};
+use crate::sqlite::SqliteEngine;
+
+#[test]
+fn the_files_and_their_directory_are_their_owners_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("made/on/the/way");
+    let engine = SqliteEngine::within(&directory);
+    let files = ["", "-wal", "-shm", ".lock"].map(|ending| engine.beside(ending));
+    let db = Database::on(Box::new(engine));
+    db.account("alice");
+
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(files.map(mode), [0o600; 4]);
+    assert_eq!(mode(directory), 0o700);
+}
+
+#[test]
+fn the_file_has_small_pages_and_a_write_ahead_log() {
+    let db = Database::on(Box::new(SqliteEngine::fresh()));
+
+    assert_eq!(db.engine.number("PRAGMA page_size"), 1024);
+    assert_eq!(db.engine.text("PRAGMA journal_mode").as_deref(), Some("wal"));
+}
+
+#[test]
+fn a_database_that_is_served_is_refused_to_a_second_server() {
+    let db = Database::on(Box::new(SqliteEngine::fresh()));
+    let (watch, _deaths) = lifeline::watch();
+
+    let refused = db.engine.open(usual_rules(), &Clock::system(), &watch).err();
+
+    assert_eq!(refused.as_deref(), Some("another Latchkey serves this database"));
+    db.account("alice");
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_left_alone() {
+    let db = Database::on(Box::new(SqliteEngine::fresh()));
+    db.engine.sql("INSERT INTO schema_migrations VALUES (99, '0099_later', 'unknown', 0)");
+    let before = db.engine.commits();
+
+    let refusal = db.refusal_to_reopen(&Clock::system());
+
+    assert!(refusal.contains("schema 99"), "{refusal}");
+    assert_eq!(db.engine.commits(), before);
+}
+
+#[test]
+fn a_migration_that_was_changed_after_it_was_applied_is_refused() {
+    let db = Database::on(Box::new(SqliteEngine::fresh()));
+    db.engine.sql("UPDATE schema_migrations SET checksum = 'of another text'");
+
+    let refusal = db.refusal_to_reopen(&Clock::system());
+
+    assert!(refusal.contains("0001_initial"), "{refusal}");
+}
+
+#[test]
+fn an_orderly_close_leaves_one_file() {
+    let engine = SqliteEngine::fresh();
+    let log = engine.log();
+    let db = Database::on(Box::new(engine));
+    db.account("alice");
+    assert!(log.exists());
+
+    db.close();
+
+    assert!(!log.exists(), "the log was not copied");
+    assert_eq!(db.count("users"), 1);
+}
+
+/// Left to the second connection alone the log would never start over: it would be as long as all that was written.
+#[test]
+fn the_log_starts_over_while_the_database_is_written() {
+    const MIB: u64 = 1024 * 1024;
+    let engine = SqliteEngine::fresh();
+    let (file, log) = (engine.path().to_owned(), engine.log());
+    let db = Database::on(Box::new(engine));
+    let alice = db.account("alice");
+    let long = "x".repeat(8 * 1024);
+
+    // Long rows fill the log quickly.
+    for _ in 0..64 {
+        db.sessions((0..128).map(|_| opening_from(&alice, &long)).collect());
+    }
+
+    let length = |path| fs::metadata(path).unwrap().len();
+    assert!(length(log.clone()) < 40 * MIB, "{} bytes of log", length(log));
+    db.close();
+    assert!(length(file) > 64 * MIB, "too little was written to tell");
+}

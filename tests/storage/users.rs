@@ -1,0 +1,192 @@
+//! Operations on users: names, the fence, and what a change ends.
+
+use latchkey::storage::{Account, UserOperation};
+use latchkey::tokens::principal::{Epoch, Role, UserId, Version};
+use latchkey::tokens::revocation::Ended;
+use uuid::Uuid;
+
+use crate::database::{Database, creation, endings, granted, hash, password_change, presenting, search, told};
+use crate::engine::Engine;
+
+every_engine![
+    an_account_is_found_whatever_the_case_and_shown_as_registered,
+    nobody_has_a_name_that_nobody_registered,
+    a_name_is_taken_whatever_its_case,
+    the_first_of_two_creations_in_a_batch_wins_and_the_batch_goes_on,
+    a_password_change_ends_every_session_and_every_access_token_from_before,
+    a_password_change_is_refused_once_the_account_is_another,
+    disabling_ends_every_session_and_enabling_revives_none,
+    a_role_change_refuses_access_tokens_and_leaves_sessions_alone,
+    a_deletion_ends_every_session_and_frees_the_name,
+    nobody_is_changed_where_nobody_is,
+    each_change_raises_the_least_version_and_the_highest_is_kept,
+];
+
+fn everybody_below(account: &Account, least_version: i64) -> Ended {
+    Ended::User { id: account.principal.id, least_version: Version(least_version) }
+}
+
+fn an_account_is_found_whatever_the_case_and_shown_as_registered(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let before = db.clock.now();
+
+    let created = db.account("Alice.B");
+
+    assert_eq!(db.find("aLICE.b"), Some(created.clone()));
+    assert_eq!(created.principal.username.as_str(), "Alice.B");
+    assert_eq!(created.principal.roles, [Role::User]);
+    assert_eq!(created.hash, hash("a hash of Alice.B's"));
+    assert_eq!((created.disabled, created.epoch, created.version()), (false, Epoch(1), Version(1)));
+    assert!(created.created_at >= before);
+}
+
+fn nobody_has_a_name_that_nobody_registered(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    db.account("alice");
+
+    assert_eq!(db.find("alic"), None);
+    assert_eq!(db.find("alice2"), None);
+}
+
+fn a_name_is_taken_whatever_its_case(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+
+    assert_eq!(db.change(creation("ALICE")), "username taken");
+
+    assert_eq!(db.find("Alice"), Some(alice));
+    assert_eq!(db.count("users"), 1);
+}
+
+fn the_first_of_two_creations_in_a_batch_wins_and_the_batch_goes_on(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+
+    let done = db.users(vec![creation("Alice"), creation("alice"), creation("bob"), search("ALICE")]);
+
+    assert_eq!(told(&done), ["created Alice", "username taken", "created bob", "found Alice"]);
+    assert_eq!(db.find("alice").unwrap().hash, hash("a hash of Alice's"));
+    assert_eq!(db.count("users"), 2);
+}
+
+fn a_password_change_ends_every_session_and_every_access_token_from_before(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let (alice, bob) = (db.account("alice"), db.account("bob"));
+    let (phone, laptop, bobs) = (db.session(&alice), db.session(&alice), db.session(&bob));
+
+    let done = db.users(vec![password_change(&alice, "another hash")]);
+
+    assert_eq!(told(&done), ["changed"]);
+    assert_eq!(endings(&done.revocations), [everybody_below(&alice, 2)]);
+    assert_eq!(db.kept_endings(), [everybody_below(&alice, 2)]);
+    let changed = db.find("alice").unwrap();
+    assert_eq!((changed.hash.clone(), changed.epoch, changed.version()), (hash("another hash"), Epoch(2), Version(2)));
+    assert_eq!(db.present(phone.session, 1), "refused: revoked");
+    assert_eq!(db.present(laptop.session, 1), "refused: revoked");
+    assert_eq!(db.present(bobs.session, 1), "granted 2");
+    assert_eq!(db.session(&changed).principal.version, Version(2));
+}
+
+fn a_password_change_is_refused_once_the_account_is_another(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let refused = |seen: &Account| {
+        let done = db.users(vec![password_change(seen, "stolen")]);
+        assert_eq!(told(&done), ["the account changed meanwhile"]);
+        assert_eq!(done.revocations, []);
+    };
+    let alice = db.account("alice");
+    refused(&Account { hash: hash("what was read before"), ..alice.clone() });
+    refused(&Account { epoch: Epoch(2), ..alice.clone() });
+    assert_eq!(db.find("alice"), Some(alice.clone()));
+
+    db.change(UserOperation::SetDisabled { user: alice.principal.id, disabled: true });
+    refused(&db.find("alice").unwrap());
+
+    db.change(UserOperation::Delete(alice.principal.id));
+    refused(&alice);
+    assert_eq!(db.count("users"), 0);
+}
+
+fn disabling_ends_every_session_and_enabling_revives_none(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let phone = db.session(&alice);
+    let set = |disabled| UserOperation::SetDisabled { user: alice.principal.id, disabled };
+
+    let done = db.users(vec![set(true)]);
+
+    assert_eq!(endings(&done.revocations), [everybody_below(&alice, 2)]);
+    assert!(db.find("alice").unwrap().disabled);
+    assert_eq!(db.present(phone.session, 1), "refused: revoked");
+
+    db.users(vec![set(false)]);
+
+    let enabled = db.find("alice").unwrap();
+    assert!(!enabled.disabled);
+    assert_eq!(db.present(phone.session, 1), "refused: revoked");
+    assert_eq!(db.session(&enabled).generation.number(), 1);
+}
+
+fn a_role_change_refuses_access_tokens_and_leaves_sessions_alone(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let phone = db.session(&alice);
+    let roles = vec![Role::User, Role::Admin];
+
+    let done = db.users(vec![UserOperation::SetRoles { user: alice.principal.id, roles: roles.clone() }]);
+
+    assert_eq!(endings(&done.revocations), [everybody_below(&alice, 2)]);
+    assert_eq!(db.kept_endings(), [everybody_below(&alice, 2)]);
+    assert_eq!(db.find("alice").unwrap().epoch, Epoch(1));
+    let renewed = granted(db.sessions(vec![presenting(phone.session, 1)]));
+    assert_eq!((renewed.principal.roles, renewed.principal.version), (roles, Version(2)));
+}
+
+fn a_deletion_ends_every_session_and_frees_the_name(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let phone = db.session(&alice);
+
+    let done = db.users(vec![UserOperation::Delete(alice.principal.id), creation("alice")]);
+
+    assert_eq!(told(&done), ["changed", "created alice"]);
+    assert_eq!(endings(&done.revocations), [everybody_below(&alice, 2)]);
+    assert_eq!(db.kept_endings(), [everybody_below(&alice, 2)]);
+    assert_ne!(db.find("alice").unwrap().principal.id, alice.principal.id);
+    assert_eq!(db.present(phone.session, 1), "refused: revoked");
+}
+
+fn nobody_is_changed_where_nobody_is(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    db.account("alice");
+    let user = UserId(Uuid::from_u128(7));
+    let before = db.engine.commits();
+
+    let done = db.users(vec![
+        UserOperation::SetDisabled { user, disabled: true },
+        UserOperation::SetRoles { user, roles: vec![Role::Admin] },
+        UserOperation::Delete(user),
+    ]);
+
+    assert_eq!(told(&done), ["no such user"; 3]);
+    assert_eq!(done.revocations, []);
+    assert_eq!(db.kept_endings(), []);
+    assert_eq!(db.engine.commits(), before);
+}
+
+fn each_change_raises_the_least_version_and_the_highest_is_kept(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let user = alice.principal.id;
+
+    let done = db.users(vec![
+        UserOperation::SetRoles { user, roles: vec![Role::Admin] },
+        password_change(&alice, "another hash"),
+        UserOperation::SetDisabled { user, disabled: true },
+    ]);
+
+    assert_eq!(told(&done), ["changed"; 3]);
+    assert_eq!(endings(&done.revocations), [2, 3, 4].map(|version| everybody_below(&alice, version)));
+    assert_eq!(db.kept_endings(), [everybody_below(&alice, 4)]);
+    let changed = db.find("alice").unwrap();
+    assert_eq!((changed.epoch, changed.version()), (Epoch(3), Version(4)));
+}
