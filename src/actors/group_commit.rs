@@ -109,3 +109,6 @@ fn submit<A: SharesCommits>(actor: &mut A, context: &mut Context<A>) {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests;
