@@ -58,9 +58,6 @@ async fn open_session(services: &Services, credentials: &Credentials, client: &C
         // A name that nobody can have costs the same work as one that nobody has.
         Err(_) => None,
     };
-    // A disabled account is checked like one that does not exist: were its password compared, the right one of a cheaper
-    // hash would cost a rehash, and time would tell.
-    let account = account.filter(|account| !account.disabled);
     let password = Password::parse(&credentials.password).ok();
     let hash = account.as_ref().map(|account| account.hash.clone());
     let checked = services.hashing.check(permit, password, hash).await?;

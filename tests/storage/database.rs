@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey::clock::Clock;
+use latchkey::clock::{Clock, Timestamp};
 use latchkey::error::{Error, Result};
 use latchkey::lifeline::{self, Deaths, Watch};
 use latchkey::passwords::PasswordHash;
@@ -198,8 +198,10 @@ pub fn new_session(account: &Account, user_agent: &str) -> NewSession {
     }
 }
 
+/// A request that does not have to wait: no time of asking is later than the transaction's.
 pub fn presenting(session: SessionId, generation: u32) -> SessionOperation {
-    SessionOperation::Rotate(Presented { session, generation: Generation::new(generation).unwrap() })
+    let presented = Presented { session, generation: Generation::new(generation).unwrap() };
+    SessionOperation::Rotate { presented, asked_at: Timestamp::from_millis(i64::MAX) }
 }
 
 pub fn logout(session: SessionId) -> SessionOperation {

@@ -46,6 +46,7 @@ fn a_database_that_is_served_is_refused_to_a_second_server() {
 fn a_newer_schema_is_refused_and_left_alone() {
     let db = Database::on(Box::new(SqliteEngine::fresh()));
     db.engine.sql("INSERT INTO schema_migrations VALUES (99, '0099_later', 'unknown', 0)");
+    db.close();
     let before = db.engine.commits();
 
     let refusal = db.refusal_to_reopen(&Clock::system());
