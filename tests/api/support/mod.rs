@@ -27,6 +27,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+pub mod account;
+pub mod log;
+pub mod process;
+pub mod time;
+
 /// What every registered test user has.
 pub const PASSWORD: &str = "correct horse battery";
 

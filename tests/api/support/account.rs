@@ -1,0 +1,101 @@
+//! Accounts and sessions beyond the calls of the API: through the actors' handles, and through the rows.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use latchkey::actors::Account;
+use latchkey::passwords::{Password, PasswordHash, Submitted};
+use latchkey::tokens::principal::{UserId, Username};
+use latchkey::tokens::refresh::{Generation, SessionId};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Answer, PASSWORD, TestServer, Tokens};
+
+impl TestServer {
+    /// The account with this name, which must exist.
+    pub async fn account(&self, username: &str) -> Account {
+        let found = self.services.users.find(Username::parse(username).unwrap()).await;
+        found.unwrap().expect("an account")
+    }
+
+    /// A new hash at the server's cost.
+    pub async fn hash_of(&self, new_password: &str) -> PasswordHash {
+        let permit = self.services.hashing.admit().unwrap();
+        self.services.hashing.hash(permit, password(new_password)).await.unwrap()
+    }
+
+    /// Sets a new password and ends every session, as the owner of the account does.
+    pub async fn change_password(&self, username: &str, new_password: &str) {
+        let hash = self.hash_of(new_password).await;
+        let seen = self.account(username).await.fence();
+        self.services.users.change_password(seen, hash).await.unwrap();
+    }
+
+    /// Another session of a user of [`TestServer::registered`].
+    pub async fn logged_in(&self, username: &str) -> Tokens {
+        self.login(username, PASSWORD).await.tokens()
+    }
+
+    /// What a renewal that must succeed is given.
+    pub async fn renewed(&self, refresh_token: &str) -> Tokens {
+        self.refresh(refresh_token).await.tokens()
+    }
+
+    pub async fn logout(&self, refresh_token: &str) {
+        let answer = self.post("/api/logout", &json!({ "refresh_token": refresh_token })).await;
+        assert_eq!(answer.status, 204, "{}", answer.raw);
+    }
+
+    /// Fails unless the access token opens protected calls.
+    pub async fn assert_signed_in(&self, access_token: &str) {
+        let answer = self.get_with("/api/profile", access_token).await;
+        assert_eq!(answer.status, 200, "{}", answer.raw);
+    }
+
+    /// Fails unless the access token is refused.
+    pub async fn assert_signed_out(&self, access_token: &str) {
+        self.get_with("/api/profile", access_token).await.assert_problem(401, "invalid_token");
+    }
+
+    /// Fails unless the access token is refused, and the refresh token for this reason.
+    pub async fn assert_over(&self, tokens: &Tokens, reason: &str) {
+        self.assert_signed_out(&tokens.access_token).await;
+        self.refresh(&tokens.refresh_token).await.assert_refused(reason);
+    }
+
+    /// The authentic token of any generation of a session.
+    pub fn token_of(&self, session_id: &str, generation: u32) -> String {
+        let session = SessionId(session_id.parse().unwrap());
+        self.services.refresh_keys.mint(session, Generation::new(generation).unwrap()).expose().to_owned()
+    }
+
+    /// `POST /api/refresh_token` as a future of its own, for many at once.
+    pub fn refreshing(&self, refresh_token: &str) -> impl Future<Output = Answer> + use<> {
+        let body = json!({ "refresh_token": refresh_token });
+        Answer::of(self.request(Method::POST, "/api/refresh_token").json(&body))
+    }
+
+    /// `POST /api/login` as a future of its own, for many at once.
+    pub fn logging_in(&self, username: &str, password: &str) -> impl Future<Output = Answer> + use<> {
+        let body = json!({"username": username, "password": password});
+        Answer::of(self.request(Method::POST, "/api/login").json(&body))
+    }
+}
+
+impl Tokens {
+    /// Whose tokens these are.
+    pub fn user_id(&self) -> UserId {
+        UserId(claims(&self.access_token)["sub"].as_str().unwrap().parse().unwrap())
+    }
+}
+
+/// What an access token says; its signature is not looked at.
+pub fn claims(access_token: &str) -> Value {
+    let claims = access_token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
+}
+
+/// A password that satisfies what bcrypt needs.
+pub fn password(text: &str) -> Password {
+    Password::parse(&Submitted::new(text.to_owned())).unwrap()
+}
