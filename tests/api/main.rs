@@ -7,6 +7,8 @@
     reason = "a test stops at the first thing that is not as it expects"
 )]
 
+mod changes;
+mod downtime;
 mod everywhere;
 mod hostile_bodies;
 mod hostile_body_frames;
@@ -25,4 +27,5 @@ mod register;
 mod reuse;
 mod rotation;
 mod support;
+mod sweeping;
 mod walk;
