@@ -10,6 +10,7 @@
 mod changes;
 mod downtime;
 mod everywhere;
+mod fence;
 mod hostile_bodies;
 mod hostile_body_frames;
 mod hostile_jwt_claims;
