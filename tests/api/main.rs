@@ -28,6 +28,7 @@ mod refresh;
 mod register;
 mod reuse;
 mod rotation;
+mod server;
 mod support;
 mod sweeping;
 mod tabs;

@@ -1,0 +1,247 @@
+//! The server's own life: what it finishes, what it refuses to start on, whom it lets read its files, and how it dies.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use latchkey::actors::refresh_tokens::RefreshTokens;
+use latchkey::app::RunError;
+use latchkey::clock::Clock;
+use latchkey::config::Database;
+use latchkey::error::Error;
+use latchkey::lifeline;
+use latchkey::storage::sqlite::OpenError;
+use latchkey::storage::{Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOperation, UserOutcome};
+use latchkey::tokens::refresh::{Generation, Presented, SessionId};
+use latchkey::tokens::revocation::{Revocation, Revocations};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::support::{PASSWORD, TestServer};
+
+/// A request whose head the server has read and whose body it waits for.
+struct InFlight {
+    connection: TcpStream,
+    body: String,
+}
+
+impl InFlight {
+    fn begin(server: &TestServer, path: &str, body: &serde_json::Value) -> Self {
+        let (mut connection, body) = (TcpStream::connect(server.address).unwrap(), body.to_string());
+        write!(
+            connection,
+            "POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+             Expect: 100-continue\r\n\r\n",
+            body.len()
+        )
+        .unwrap();
+        assert_eq!(head(&mut connection), "HTTP/1.1 100 Continue\r\n\r\n");
+        Self { connection, body }
+    }
+
+    /// Sends the body; the head of the answer.
+    fn finish(mut self) -> String {
+        self.connection.write_all(self.body.as_bytes()).unwrap();
+        head(&mut self.connection)
+    }
+}
+
+/// Reads to the end of a head, and not a byte more.
+fn head(connection: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && connection.read(&mut byte).unwrap() == 1 {
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+#[actix_web::test]
+async fn a_stop_lets_what_is_in_flight_finish() {
+    let mut server = TestServer::start().await;
+    let login = server.registered("alice").await;
+    let renewal = InFlight::begin(&server, "/api/refresh_token", &json!({"refresh_token": login.refresh_token}));
+    let registration = InFlight::begin(&server, "/api/register", &json!({"username": "bob", "password": PASSWORD}));
+    let mut idle = TcpStream::connect(server.address).unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    assert!(head(&mut idle).starts_with("HTTP/1.1 200"));
+
+    let stopping = server.begin_stop();
+    // The server closes what is idle: it has begun to stop.
+    idle.read_to_end(&mut Vec::new()).unwrap();
+    let (renewed, registered) = (renewal.finish(), registration.finish());
+
+    assert!(renewed.starts_with("HTTP/1.1 200"), "{renewed}");
+    assert!(registered.starts_with("HTTP/1.1 201"), "{registered}");
+    stopping.wait().unwrap();
+    let server = server.resume().await;
+    assert_eq!(server.number_of(&login.session_id, "current_generation"), 2);
+    server.login("bob", PASSWORD).await.tokens();
+}
+
+#[actix_web::test]
+async fn what_was_answered_before_a_stop_is_there_after_it() {
+    let server = TestServer::start().await;
+    let login = server.registered("alice").await;
+    let renewed = server.renewed(&login.refresh_token).await;
+
+    let server = server.restart().await;
+
+    server.assert_signed_in(&renewed.access_token).await;
+    assert_eq!(server.renewed(&renewed.refresh_token).await.refresh_token, renewed.refresh_token);
+}
+
+#[actix_web::test]
+async fn a_second_server_on_one_database_is_refused_and_the_first_goes_on() {
+    let server = TestServer::start().await;
+
+    let refusal = server.refusal().await;
+
+    assert!(matches!(refusal, RunError::Storage(OpenError::InUse)), "{refusal}");
+    server.registered("alice").await;
+}
+
+#[actix_web::test]
+async fn a_clock_far_behind_the_database_is_refused() {
+    let mut server = TestServer::start().await;
+    server.registered("alice").await;
+    server.halt();
+
+    server.clock.step_back(Duration::from_secs(120));
+    let refusal = server.refusal().await;
+
+    assert!(matches!(refusal, RunError::Storage(OpenError::ClockBehind { behind_s: 61..=120 })), "{refusal}");
+}
+
+#[actix_web::test]
+async fn a_clock_a_minute_behind_the_database_is_not_refused_and_time_does_not_run_backwards() {
+    let mut server = TestServer::start().await;
+    let login = server.registered("alice").await;
+    server.halt();
+    let minute_ahead = server.clock.wall().plus(Duration::from_secs(60)).as_millis();
+    server.rows_to_change().execute("UPDATE service SET last_alive_at = ?1", [minute_ahead]).unwrap();
+
+    let server = server.resume().await;
+
+    server.renewed(&login.refresh_token).await;
+    assert!(server.number_of(&login.session_id, "rotated_at") >= minute_ahead);
+}
+
+#[actix_web::test]
+async fn a_newer_schema_is_refused_and_left_as_it_was() {
+    let mut server = TestServer::start().await;
+    server.halt();
+    let applied = "INSERT INTO schema_migrations (number, name, checksum, applied_at) VALUES (1000, 'newer', '', 0)";
+    server.rows_to_change().execute(applied, []).unwrap();
+
+    let refusal = server.refusal().await;
+
+    assert!(matches!(refusal, RunError::Storage(OpenError::NewerSchema { found: 1000, .. })), "{refusal}");
+    assert_eq!(server.number("SELECT max(number) FROM schema_migrations"), 1000);
+}
+
+#[actix_web::test]
+async fn a_migration_that_was_changed_after_it_was_applied_is_refused() {
+    let mut server = TestServer::start().await;
+    server.halt();
+    server.rows_to_change().execute("UPDATE schema_migrations SET checksum = 'another' WHERE number = 1", []).unwrap();
+
+    let refusal = server.refusal().await;
+
+    assert!(matches!(refusal, RunError::Storage(OpenError::ChangedMigration("0001_initial"))), "{refusal}");
+}
+
+#[actix_web::test]
+async fn the_database_is_its_owners_alone() {
+    let server = TestServer::tuned(|settings| {
+        let Database::Sqlite(path) = &mut settings.database;
+        *path = path.with_file_name("made").join("latchkey.db");
+    })
+    .await;
+    server.registered("alice").await;
+
+    let directory = server.directory().join("made");
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&directory), 0o700);
+    let mut files: Vec<_> = fs::read_dir(&directory).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let names: Vec<_> = files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["latchkey.db", "latchkey.db-shm", "latchkey.db-wal", "latchkey.db.lock"]);
+    for file in &files {
+        assert_eq!(mode(file), 0o600, "{}", file.display());
+    }
+    assert_eq!(mode(&server.directory().join("latchkey.secrets")), 0o600);
+}
+
+#[actix_web::test]
+async fn a_stopped_server_leaves_the_whole_database_in_one_file() {
+    let mut server = TestServer::start().await;
+    server.registered("alice").await;
+
+    server.halt();
+
+    assert!(!server.directory().join("latchkey.db-wal").exists());
+}
+
+#[actix_web::test]
+async fn a_database_that_is_damaged_under_the_server_ends_it() {
+    let mut server = TestServer::start().await;
+    let login = server.registered("alice").await;
+    let rows = server.rows_to_change();
+    rows.execute_batch(
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 1 << 30 WHERE name = 'users';",
+    )
+    .unwrap();
+    rows.execute_batch("PRAGMA schema_version = 1000").unwrap();
+
+    server.refresh(&login.refresh_token).await.assert_problem(503, "unavailable");
+
+    let ended = server.end();
+    assert!(matches!(ended, Err(RunError::Died("storage"))), "{ended:?}");
+}
+
+/// A storage whose every call takes its caller down.
+struct Fatal;
+
+impl Storage for Fatal {
+    fn sessions(&self, _: Vec<SessionOperation>) -> Pending<SessionOutcome> {
+        panic!("on purpose")
+    }
+
+    fn users(&self, _: Vec<UserOperation>) -> Pending<UserOutcome> {
+        panic!("on purpose")
+    }
+
+    fn revocations(&self) -> futures_util::future::BoxFuture<'static, Result<Vec<Revocation>, Error>> {
+        panic!("on purpose")
+    }
+
+    fn sweep(&self) -> futures_util::future::BoxFuture<'static, Result<Swept, Error>> {
+        panic!("on purpose")
+    }
+
+    fn ping(&self) -> futures_util::future::BoxFuture<'static, Result<(), Error>> {
+        panic!("on purpose")
+    }
+
+    fn close(&self) -> futures_util::future::BoxFuture<'static, ()> {
+        panic!("on purpose")
+    }
+}
+
+#[actix_web::test]
+async fn an_actor_that_panics_answers_nobody_and_is_reported() {
+    let (watch, mut deaths) = lifeline::watch();
+    let arbiter = actix::Arbiter::new();
+    let revocations = Arc::new(Revocations::new(Duration::from_secs(900)));
+    let sessions = RefreshTokens::start(&arbiter.handle(), Arc::new(Fatal), revocations, Clock::system(), &watch);
+    let presented = Presented { session: SessionId(Uuid::nil()), generation: Generation::FIRST };
+
+    assert_eq!(sessions.rotate(presented).await, Err(Error::Unavailable));
+
+    assert_eq!(deaths.recv().await, Some("refresh-token store"));
+    assert_eq!(sessions.rotate(presented).await, Err(Error::Unavailable));
+}
