@@ -175,7 +175,7 @@ async fn a_spent_generation_is_logged_as_reuse_and_not_as_a_rollback() {
     log::keep();
     let forge = Forge::at_rest().await;
     forge.server.refresh(&forge.honest.refresh_token).await.tokens();
-    forge.server.later(std::time::Duration::from_secs(10));
+    forge.server.stop_time().pass(std::time::Duration::from_secs(10));
 
     forge.server.refresh(&forge.honest.refresh_token).await.assert_refused("reused");
 

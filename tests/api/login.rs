@@ -9,7 +9,7 @@ use crate::support::{Answer, PASSWORD, TestServer};
 #[actix_web::test]
 async fn a_login_answers_a_pair_of_tokens_and_nothing_else() {
     let server = TestServer::start().await;
-    server.stop_time();
+    let _time = server.stop_time();
     let session = server.registered("alice").await.session_id;
 
     let answer = server.login("alice", PASSWORD).await;
@@ -34,7 +34,7 @@ async fn a_login_answers_a_pair_of_tokens_and_nothing_else() {
 #[actix_web::test]
 async fn an_access_token_has_the_header_and_the_claims_that_verifiers_are_promised() {
     let server = TestServer::start().await;
-    let now = server.stop_time().as_unix_seconds();
+    let now = server.stop_time().now().as_unix_seconds();
     let alice = server.registered("Alice").await;
 
     let (header, claims) = parts(&alice.access_token);

@@ -54,11 +54,11 @@ async fn a_bearer_token_without_a_body_ends_its_session_at_once() {
 #[actix_web::test]
 async fn an_older_generation_ends_the_session_too() {
     let server = TestServer::start().await;
-    server.stop_time();
+    let time = server.stop_time();
     let first = server.registered("alice").await;
     let mut newest = first.clone();
     for _ in 0..3 {
-        server.later(Duration::from_secs(10));
+        time.pass(Duration::from_secs(10));
         newest = server.refresh(&newest.refresh_token).await.tokens();
     }
 
@@ -120,10 +120,10 @@ async fn a_forged_refresh_token_is_over_already() {
 #[actix_web::test]
 async fn an_expired_session_is_over_already() {
     let server = TestServer::start().await;
-    server.stop_time();
+    let time = server.stop_time();
     let alice = server.registered("alice").await;
 
-    server.later(Duration::from_secs(8 * 24 * 60 * 60));
+    time.pass(Duration::from_secs(8 * 24 * 60 * 60));
 
     assert_done(&logout(&server, &alice.refresh_token).await);
 }
@@ -131,13 +131,13 @@ async fn an_expired_session_is_over_already() {
 #[actix_web::test]
 async fn a_refused_bearer_token_logs_nobody_out_and_says_so() {
     let server = TestServer::start().await;
-    server.stop_time();
+    let time = server.stop_time();
     let alice = server.registered("alice").await;
     logout_by_bearer(&server, "forged").await.assert_problem(401, "invalid_token");
     logout_by_bearer(&server, &alice.refresh_token).await.assert_problem(401, "invalid_token");
 
     // An expired one must not be told that it was done: its session lives.
-    server.later(Duration::from_secs(900));
+    time.pass(Duration::from_secs(900));
     logout_by_bearer(&server, &alice.access_token).await.assert_problem(401, "invalid_token");
 
     let renewed = server.refresh(&alice.refresh_token).await.tokens();

@@ -9,7 +9,7 @@ use crate::support::TestServer;
 #[actix_web::test]
 async fn a_profile_shows_the_caller_to_themselves_and_nothing_else() {
     let server = TestServer::start().await;
-    let now = server.stop_time();
+    let now = server.stop_time().now();
     let alice = server.registered("Alice").await;
 
     let answer = server.get_with("/api/profile", &alice.access_token).await;
@@ -37,12 +37,12 @@ async fn without_a_token_a_profile_is_refused() {
 #[actix_web::test]
 async fn an_access_token_works_for_its_lifetime_and_no_longer() {
     let server = TestServer::start().await;
-    server.stop_time();
+    let time = server.stop_time();
     let alice = server.registered("alice").await;
 
-    server.later(Duration::from_millis(899_999));
+    time.pass(Duration::from_millis(899_999));
     assert_eq!(server.get_with("/api/profile", &alice.access_token).await.status, 200);
-    server.later(Duration::from_millis(1));
+    time.pass(Duration::from_millis(1));
     server.get_with("/api/profile", &alice.access_token).await.assert_problem(401, "invalid_token");
 }
 

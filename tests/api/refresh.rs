@@ -19,7 +19,7 @@ fn remaining(answer: &Answer) -> (u64, u64) {
 #[actix_web::test]
 async fn a_renewal_answers_a_pair_of_tokens_and_nothing_else() {
     let server = TestServer::start().await;
-    server.stop_time();
+    let _time = server.stop_time();
     let alice = server.registered("alice").await;
 
     let answer = server.refresh(&alice.refresh_token).await;
@@ -56,12 +56,12 @@ async fn a_renewed_access_token_works_beside_the_older_one() {
 #[actix_web::test]
 async fn a_replay_says_what_remains_and_does_not_lengthen_it() {
     let server = TestServer::start().await;
-    server.stop_time();
+    let time = server.stop_time();
     let alice = server.registered("alice").await;
-    server.later(DAY);
+    time.pass(DAY);
     assert_eq!(remaining(&server.refresh(&alice.refresh_token).await), (900, 604_800));
 
-    server.later(9 * SECOND);
+    time.pass(9 * SECOND);
 
     assert_eq!(remaining(&server.refresh(&alice.refresh_token).await), (900, 604_791));
 }
@@ -70,7 +70,7 @@ async fn a_replay_says_what_remains_and_does_not_lengthen_it() {
 async fn what_remains_is_cut_at_the_sessions_absolute_limit() {
     let lifetimes = [("ACCESS_TOKEN_TTL", "15m"), ("REFRESH_TOKEN_TTL", "1h"), ("SESSION_TTL", "2h")];
     let server = TestServer::with(&lifetimes).await;
-    server.stop_time();
+    let time = server.stop_time();
     server.registered("alice").await;
     let login = server.login("alice", PASSWORD).await;
     assert_eq!(remaining(&login), (900, 3600));
@@ -78,12 +78,12 @@ async fn what_remains_is_cut_at_the_sessions_absolute_limit() {
     let mut token = login.tokens().refresh_token;
     // Minutes from the renewal before, and what remains after.
     for (minutes, expected) in [(50, (900, 3600)), (50, (900, 1200)), (10, (600, 600)), (9, (60, 60))] {
-        server.later(minutes * MINUTE);
+        time.pass(minutes * MINUTE);
         let answer = server.refresh(&token).await;
         assert_eq!(remaining(&answer), expected, "after {minutes} more minutes");
         token = answer.tokens().refresh_token;
     }
-    server.later(MINUTE);
+    time.pass(MINUTE);
     server.refresh(&token).await.assert_refused("expired");
 }
 
@@ -91,39 +91,39 @@ async fn what_remains_is_cut_at_the_sessions_absolute_limit() {
 async fn an_access_token_of_a_sessions_last_minute_ends_with_the_session() {
     let lifetimes = [("REFRESH_TOKEN_TTL", "1h"), ("SESSION_TTL", "1h")];
     let server = TestServer::with(&lifetimes).await;
-    server.stop_time();
+    let time = server.stop_time();
     let alice = server.registered("alice").await;
-    server.later(59 * MINUTE);
+    time.pass(59 * MINUTE);
     let last = server.refresh(&alice.refresh_token).await.tokens();
 
-    server.later(59 * SECOND);
+    time.pass(59 * SECOND);
     assert_eq!(server.get_with("/api/profile", &last.access_token).await.status, 200);
-    server.later(SECOND);
+    time.pass(SECOND);
     server.get_with("/api/profile", &last.access_token).await.assert_problem(401, "invalid_token");
 }
 
 #[actix_web::test]
 async fn a_refresh_token_lives_to_its_last_millisecond_and_no_longer() {
     let server = TestServer::start().await;
-    server.stop_time();
+    let time = server.stop_time();
     let (early, late) = (server.registered("alice").await, server.login("alice", PASSWORD).await.tokens());
 
-    server.later(7 * DAY - Duration::from_millis(1));
+    time.pass(7 * DAY - Duration::from_millis(1));
     assert_eq!(remaining(&server.refresh(&early.refresh_token).await), (900, 604_800));
-    server.later(Duration::from_millis(1));
+    time.pass(Duration::from_millis(1));
     server.refresh(&late.refresh_token).await.assert_refused("expired");
 }
 
 #[actix_web::test]
 async fn every_refused_renewal_says_why_in_its_reason_and_nowhere_else() {
     let server = TestServer::start().await;
-    server.stop_time();
+    let time = server.stop_time();
     let spent = server.registered("spent").await;
     let ended = server.registered("ended").await;
     let idle = server.registered("idle").await;
     server.refresh(&spent.refresh_token).await.tokens();
     server.post("/api/logout", &json!({"refresh_token": ended.refresh_token})).await;
-    server.later(10 * SECOND);
+    time.pass(10 * SECOND);
 
     let mut details = Vec::new();
     let mut refused = async |token: &str, reason: &str| {
@@ -135,7 +135,7 @@ async fn every_refused_renewal_says_why_in_its_reason_and_nowhere_else() {
     refused(&ended.refresh_token, "revoked").await;
     refused(&spent.refresh_token, "reused").await;
     refused(&spent.refresh_token, "revoked").await;
-    server.later(7 * DAY);
+    time.pass(7 * DAY);
     refused(&idle.refresh_token, "expired").await;
 
     assert!(details.iter().all(|detail| *detail == details[0]), "{details:?}");

@@ -13,7 +13,7 @@ async fn register(server: &TestServer, username: &str, password: &str) -> Answer
 #[actix_web::test]
 async fn a_registration_answers_the_new_user_and_nothing_else() {
     let server = TestServer::start().await;
-    let now = server.stop_time();
+    let now = server.stop_time().now();
 
     let answer = register(&server, "testuser", PASSWORD).await;
 

@@ -1,9 +1,12 @@
 //! A real server in its own thread and System, and a client that asks it over HTTP.
 
+pub mod account;
 pub mod calls;
 pub mod forge;
 pub mod log;
+pub mod process;
 mod raw;
+pub mod time;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -11,12 +14,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use actix_web::rt::System;
 use actix_web::web::Data;
 use latchkey::app::{RunError, Server};
-use latchkey::clock::{Clock, Timestamp};
+use latchkey::clock::Clock;
 use latchkey::config::Settings;
 use latchkey::handlers::services::Services;
 use latchkey::passwords::Hasher;
@@ -26,11 +28,6 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-
-pub mod account;
-pub mod log;
-pub mod process;
-pub mod time;
 
 /// What every registered test user has.
 pub const PASSWORD: &str = "correct horse battery";
@@ -145,20 +142,6 @@ impl TestServer {
         if !thread::panicking() {
             ended.expect("the server ended on its own");
         }
-    }
-
-    /// Stops the server's time at a whole second. From here on it moves by [`later`](Self::later) only.
-    pub fn stop_time(&self) -> Timestamp {
-        // `now` stands still while the wall clock is behind it, and no test takes an hour.
-        self.clock.step_back(Duration::from_secs(3600));
-        let second = Timestamp::from_millis(self.clock.now().as_unix_seconds() * 1000 + 1000);
-        self.clock.note(second);
-        second
-    }
-
-    /// Moves stopped time forward.
-    pub fn later(&self, span: Duration) {
-        self.clock.note(self.clock.now().plus(span));
     }
 
     /// The id of a registered user.

@@ -14,10 +14,11 @@ const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 pub struct StoppedTime(Clock);
 
 impl TestServer {
-    /// Stops the server's time here and now.
+    /// Stops the server's time at a whole second, so that what is told in seconds is exact.
     pub fn stop_time(&self) -> StoppedTime {
-        self.clock.now();
+        let second = Timestamp::from_millis(self.clock.now().as_unix_seconds() * 1000 + 1000);
         self.clock.step_back(FAR);
+        self.clock.note(second);
         StoppedTime(self.clock.clone())
     }
 }
