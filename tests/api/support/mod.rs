@@ -197,6 +197,8 @@ impl TestServer {
         let (address, request) = (self.address, request.to_vec());
         let exchange = move || {
             let mut stream = std::net::TcpStream::connect(address).unwrap();
+            // Only so that a test whose answer never comes fails instead of hanging.
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             stream.write_all(&request).unwrap();
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).ok();
