@@ -34,7 +34,8 @@ pub async fn logout(
         }
         (None, None) => return Err(Error::MissingToken.into()),
         (Some(body), None) => services.refresh_keys.verify(&body.refresh_token).ok().map(|token| token.session),
-        (None, Some(access_token)) => Some(services.identify(access_token)?.session),
+        // Not asked whether it ended already: a second logout is one too.
+        (None, Some(access_token)) => Some(services.access_tokens.verify(access_token, services.clock.now())?.session),
     };
     if let Some(session) = session
         && services.sessions.end(session, EndReason::Logout).await?

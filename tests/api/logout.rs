@@ -100,6 +100,7 @@ async fn logging_out_again_is_done_as_well() {
 
     for _ in 0..3 {
         assert_done(&logout(&server, &alice.refresh_token).await);
+        assert_done(&logout_by_bearer(&server, &alice.access_token).await);
     }
 
     assert_over(&server, &alice).await;
