@@ -199,7 +199,7 @@ async fn a_database_that_is_damaged_under_the_server_ends_it() {
 
     server.refresh(&login.refresh_token).await.assert_problem(503, "unavailable");
 
-    let ended = server.end();
+    let ended = server.end().await;
     assert!(matches!(ended, Err(RunError::Died("storage"))), "{ended:?}");
 }
 
@@ -242,6 +242,7 @@ async fn an_actor_that_panics_answers_nobody_and_is_reported() {
 
     assert_eq!(sessions.rotate(presented).await, Err(Error::Unavailable));
 
+    drop(watch);
     assert_eq!(deaths.recv().await, Some("refresh-token store"));
     assert_eq!(sessions.rotate(presented).await, Err(Error::Unavailable));
 }

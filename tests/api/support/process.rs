@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use latchkey::app::{RunError, Server};
 use rusqlite::{Connection, OpenFlags};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{Running, TestServer};
+
+/// Whoever waited for so long waits for what will not come: far more than a busy machine needs.
+const HANGS_AFTER: Duration = Duration::from_secs(60);
 
 impl TestServer {
     /// Stops the server as SIGTERM does. What it left stays until this is dropped.
@@ -43,11 +47,10 @@ impl TestServer {
     }
 
     /// Waits for the server to end on its own.
-    pub fn end(&mut self) -> Result<(), RunError> {
-        let Running { thread, stop } = self.running.take().expect("a running server");
-        let ended = thread.join().expect("the server's thread panicked");
-        drop(stop);
-        ended
+    pub async fn end(&mut self) -> Result<(), RunError> {
+        let Running { thread, mut stop } = self.running.take().expect("a running server");
+        timeout(HANGS_AFTER, stop.closed()).await.expect("a server that ends");
+        thread.join().expect("the server's thread panicked")
     }
 
     /// The rows as they are, also while the server runs.
