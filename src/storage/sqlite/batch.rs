@@ -217,7 +217,7 @@ mod tests {
         connection
             .execute_batch(
                 "CREATE TABLE rows (id INTEGER PRIMARY KEY);
-                 CREATE TABLE service (last_alive_at INTEGER);",
+                 CREATE TABLE service (last_alive_at INTEGER, open_after INTEGER);",
             )
             .unwrap();
         let rotation = Policy { window: Duration::ZERO, until_used: false, idle_ttl: Duration::ZERO, resumed: None };
