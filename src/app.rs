@@ -158,10 +158,12 @@ pub fn run(settings: Settings) -> Result<(), RunError> {
     let Database::Sqlite(path) = &settings.database;
     let first_start = !path.exists();
     System::new().block_on(async {
-        let server = Server::start(settings, Clock::system()).await?;
-        announce(server.address, first_start);
+        // Heard before anybody is told the address: whoever starts us may stop us as soon as they read it, and a signal
+        // that nobody hears yet kills the process.
         let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Serve)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Serve)?;
+        let server = Server::start(settings, Clock::system()).await?;
+        announce(server.address, first_start);
         let asked = async {
             future::select(std::pin::pin!(terminate.recv()), std::pin::pin!(interrupt.recv())).await;
             tracing::info!("stopping: finishing what is in flight");
