@@ -84,6 +84,7 @@ pub struct Server {
     storage: Arc<dyn Storage>,
     deaths: Deaths,
     arbiter: Arbiter,
+    last_words: Duration,
 }
 
 impl Server {
@@ -125,7 +126,8 @@ impl Server {
             readiness: Readiness::default(),
         });
         let (address, http) = listen(&settings, services.clone())?;
-        Ok(Self { address, services, hasher, http, storage, deaths, arbiter })
+        let last_words = settings.limits.last_words;
+        Ok(Self { address, services, hasher, http, storage, deaths, arbiter, last_words })
     }
 
     /// Serves until `stop` is ready or a part dies, then finishes what is in flight, commits and closes.
@@ -134,13 +136,16 @@ impl Server {
     pub async fn serve_until(mut self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let listener = self.http.handle();
         let http = rt::spawn(self.http);
-        let died = {
-            let death = std::pin::pin!(self.deaths.recv());
-            match future::select(std::pin::pin!(stop), death).await {
-                Either::Left(((), _)) => None,
-                Either::Right((part, _)) => part,
-            }
+        let mut stop = std::pin::pin!(stop);
+        let died = match future::select(stop.as_mut(), std::pin::pin!(self.deaths.recv())).await {
+            Either::Left(((), _)) => None,
+            Either::Right((part, _)) => part,
         };
+        if let Some(part) = died {
+            tracing::error!(part, "a part died: answering what can be answered, then ending");
+            self.services.readiness.died(part);
+            future::select(stop, std::pin::pin!(rt::time::sleep(self.last_words))).await;
+        }
         listener.stop(true).await;
         let served = http.await.unwrap_or_else(|join| Err(io::Error::other(join)));
         self.storage.close().await;

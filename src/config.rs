@@ -184,10 +184,13 @@ pub enum LogFormat {
 pub struct Limits {
     /// How long a request's body may take to arrive.
     pub body_timeout: Duration,
+    /// How long a service that lost a part still answers, 503 where that part is needed: long enough for a probe to see
+    /// `/readyz` red and send traffic elsewhere, and for requests that were on their way not to meet a closed port.
+    pub last_words: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_timeout: Duration::from_secs(15) }
+        Self { body_timeout: Duration::from_secs(15), last_words: Duration::from_secs(1) }
     }
 }

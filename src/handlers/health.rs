@@ -1,5 +1,6 @@
 //! `GET /healthz` and `GET /readyz`: for whoever restarts the process, and for whoever sends it traffic.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use actix_web::web::Data;
@@ -38,14 +39,26 @@ pub async fn readyz(services: Data<Services>) -> std::result::Result<Json<Health
     }
 }
 
-/// The last look at the parts, kept for a moment.
+/// The last look at the parts, kept for a moment, and the first of them that died.
 #[derive(Debug, Default)]
-pub struct Readiness(Mutex<Option<(Timestamp, Vec<&'static str>)>>);
+pub struct Readiness {
+    seen: Mutex<Option<(Timestamp, Vec<&'static str>)>>,
+    dead: OnceLock<&'static str>,
+}
 
 impl Readiness {
+    /// From now on the service is not ready, whoever answers.
+    pub fn died(&self, part: &'static str) {
+        // A part that died before is the one to name.
+        self.dead.set(part).ok();
+    }
+
     /// The parts that do not answer. Asked at most once a second: whoever comes meanwhile waits for that look and gets it.
     async fn failing(&self, services: &Services) -> Vec<&'static str> {
-        let mut last = self.0.lock().await;
+        if let Some(part) = self.dead.get() {
+            return vec![part];
+        }
+        let mut last = self.seen.lock().await;
         let now = services.clock.now();
         if let Some((seen_at, failing)) = last.as_ref()
             && now < seen_at.plus(STANDS_FOR)

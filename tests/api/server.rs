@@ -186,20 +186,44 @@ async fn a_stopped_server_leaves_the_whole_database_in_one_file() {
     assert!(!server.directory().join("latchkey.db-wal").exists());
 }
 
-#[actix_web::test]
-async fn a_database_that_is_damaged_under_the_server_ends_it() {
-    let mut server = TestServer::start().await;
-    let login = server.registered("alice").await;
+/// Breaks the database under the server, and has it find out.
+async fn damage(server: &TestServer, refresh_token: &str) {
     let rows = server.rows_to_change();
     rows.execute_batch(
         "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 1 << 30 WHERE name = 'users';",
     )
     .unwrap();
     rows.execute_batch("PRAGMA schema_version = 1000").unwrap();
+    server.refresh(refresh_token).await.assert_problem(503, "unavailable");
+}
 
-    server.refresh(&login.refresh_token).await.assert_problem(503, "unavailable");
+#[actix_web::test]
+async fn a_database_that_is_damaged_under_the_server_ends_it() {
+    let mut server = TestServer::start().await;
+    let login = server.registered("alice").await;
+
+    damage(&server, &login.refresh_token).await;
 
     let ended = server.end().await;
+    assert!(matches!(ended, Err(RunError::Died("storage"))), "{ended:?}");
+}
+
+#[actix_web::test]
+async fn a_server_that_lost_a_part_is_not_ready_and_answers_what_it_can_before_it_ends() {
+    // Its last words last until the test has heard them.
+    let mut server = TestServer::tuned(|settings| settings.limits.last_words = Duration::MAX).await;
+    let login = server.registered("alice").await;
+    assert_eq!(server.get("/readyz").await.status, 200);
+
+    damage(&server, &login.refresh_token).await;
+
+    // The answer from before stands for a second of the service's time, unless a death is known by then.
+    server.clock.advance(Duration::from_secs(1));
+    server.get("/readyz").await.assert_problem(503, "unavailable");
+    assert_eq!(server.get("/healthz").await.status, 200);
+    assert_eq!(server.get_with("/api/profile", &login.access_token).await.status, 200);
+    server.login("alice", PASSWORD).await.assert_problem(503, "unavailable");
+    let ended = server.begin_stop().wait();
     assert!(matches!(ended, Err(RunError::Died("storage"))), "{ended:?}");
 }
 

@@ -6,6 +6,7 @@ use std::task::{Context as PollContext, Poll, Wake, Waker};
 
 use actix::dev::MessageResult;
 use actix::{ActorContext as _, Addr, Handler, Message};
+use futures_util::future;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use uuid::Uuid;
 
@@ -102,7 +103,7 @@ impl Bench {
 
     /// The batch that the engine gets next.
     async fn batch(&mut self) -> Batch {
-        self.batches.recv().await.unwrap()
+        surely(self.batches.recv()).await.unwrap()
     }
 
     /// What the engine was given and the test has not looked at.
@@ -112,7 +113,13 @@ impl Bench {
 }
 
 async fn all(answers: Vec<Answer>) -> Vec<Result<usize>> {
-    futures_util::future::join_all(answers).await
+    surely(future::join_all(answers)).await
+}
+
+/// Waits for what comes at once or not at all: a wait without an end becomes a failure.
+async fn surely<T>(event: impl Future<Output = T>) -> T {
+    const NEVER: Duration = Duration::from_secs(10);
+    tokio::time::timeout(NEVER, event).await.expect("it never happened")
 }
 
 #[actix::test]
@@ -214,7 +221,7 @@ async fn endings_are_published_before_anybody_is_answered() {
     batch.answer_with(Ok(Committed { outcomes: vec![Ok(10), Ok(20)], revocations: vec![ending] }));
 
     // Answered after the first, whose waker must not be replaced by looking at it.
-    assert_eq!(second.await, Ok(20));
+    assert_eq!(surely(second).await, Ok(20));
     assert!(noted.was_published.load(Ordering::SeqCst), "answered before it was published");
 }
 
@@ -227,9 +234,10 @@ async fn a_failed_batch_answers_everybody_with_its_error_and_the_next_one_goes_o
     let batch = bench.batch().await;
     let next = bench.arrive([4]).await;
 
-    batch.answer_with(Err(Error::Unavailable));
+    let error = Error::Internal("of the whole batch");
+    batch.answer_with(Err(error.clone()));
 
-    assert_eq!(all(failing).await, [Err(Error::Unavailable), Err(Error::Unavailable)]);
+    assert_eq!(all(failing).await, [Err(error.clone()), Err(error)]);
     bench.batch().await.commit();
     assert_eq!((all(first).await, all(next).await), (vec![Ok(10)], vec![Ok(40)]));
 }
@@ -268,7 +276,11 @@ async fn there_is_room_again_once_a_batch_was_submitted() {
     let mut answers = bench.arrive(0..=LARGEST_BATCH).await;
 
     let last = answers.pop().unwrap();
-    assert_eq!(last.await, Err(Error::Overloaded { retry_after: RETRY_AFTER }), "one more than there is room for");
+    assert_eq!(
+        surely(last).await,
+        Err(Error::Overloaded { retry_after: RETRY_AFTER }),
+        "one more than there is room for"
+    );
     assert!(answers.into_iter().all(|answer| answer.now_or_never().is_none()), "one of them was turned away");
 }
 
