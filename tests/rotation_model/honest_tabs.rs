@@ -1,18 +1,22 @@
 //! No false logout: what holders of a session's token may do without ever losing the session.
 //!
-//! Owns the promise to clients, as rules that they can follow.
+//! Owns the promise to clients, as rules that they can follow. What counts is when they asked: a commit may stall for as
+//! long as it likes.
 //!
-//! - Tabs with a copy each: each comes in time, that is, before a window has passed since its token was spent.
+//! - Tabs with a copy each: each asks in time, that is, before a window has passed since its token was spent; where the
+//!   window is zero, no two at once.
 //! - Tabs that share a store and talk at once: an answer is written only over the token that it was asked for with (a
 //!   Hold that crosses a Rotate on the wire would put the spent token back), and a token whose first try was a window ago
 //!   is not tried again.
 //! - A lone owner under `until-used`, or tabs that take turns: a new try gives up the answers of those before it (the
 //!   token in one of them may be passed over by then). There is no limit to the time between tries.
 
+use std::collections::VecDeque;
+
 use proptest::prelude::*;
 
-use crate::history::Rules;
-use crate::world::World;
+use crate::history::{Rules, Stop};
+use crate::world::{Decided, World};
 use crate::{DEFAULT_GRACE, STRICT, UNTIL_USED, WINDOW, without_limits};
 
 /// Enough for several tabs to be behind by different amounts.
@@ -33,8 +37,11 @@ enum Around {
     TimePasses(i64),
     WindowIsAboutToEnd(i64),
     ClockStepsBack(i64),
-    Crash(i64),
+    Restart(Stop, i64),
     ChangeElsewhere,
+    CommitStalls,
+    CommitEnds,
+    Tick,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -52,8 +59,12 @@ fn around() -> impl Strategy<Value = Around> {
         6 => (0_i64..12_000).prop_map(Around::TimePasses),
         4 => (-1_i64..=1).prop_map(Around::WindowIsAboutToEnd),
         1 => (0_i64..8_000).prop_map(Around::ClockStepsBack),
-        2 => (0_i64..3_600_000).prop_map(Around::Crash),
+        2 => (0_i64..3_600_000).prop_map(|downtime| Around::Restart(Stop::Crash, downtime)),
+        1 => (0_i64..3_600_000).prop_map(|downtime| Around::Restart(Stop::Clean, downtime)),
         2 => Just(Around::ChangeElsewhere),
+        2 => Just(Around::CommitStalls),
+        2 => Just(Around::CommitEnds),
+        1 => Just(Around::Tick),
     ]
 }
 
@@ -67,9 +78,19 @@ struct Answer {
     request: usize,
 }
 
-/// The server, what each store holds, and the answers on their way to it.
+/// A request that waits for a stalled commit.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    store: usize,
+    request: usize,
+}
+
+/// The server, what each store holds, and the requests and answers on their way.
 struct Network {
     world: World,
+    is_stalled: bool,
+    /// Oldest first.
+    waiting: VecDeque<Waiting>,
     stores: Vec<u32>,
     answers: Vec<Answer>,
     requests: usize,
@@ -79,6 +100,8 @@ impl Network {
     fn new(rules: Rules, stores: usize) -> Self {
         Self {
             world: World::after_login(without_limits(rules)),
+            is_stalled: false,
+            waiting: VecDeque::new(),
             stores: vec![1; stores],
             answers: Vec::new(),
             requests: 0,
@@ -90,18 +113,45 @@ impl Network {
             Around::TimePasses(millis) => self.world.pass(millis),
             Around::WindowIsAboutToEnd(offset) => self.world.pass_until(self.world.history.window_end() + offset),
             Around::ClockStepsBack(millis) => self.world.pass(-millis),
-            Around::Crash(downtime) => self.world.restart(downtime),
+            Around::Restart(stop, downtime) => self.restart(stop, downtime),
             Around::ChangeElsewhere => self.world.change_elsewhere(),
+            Around::CommitStalls => self.is_stalled = true,
+            Around::CommitEnds => self.commit_ends(),
+            Around::Tick => self.world.tick(),
         }
     }
 
     fn present(&mut self, store: usize) {
-        let asked_with = self.stores[store];
-        let verdict = self.world.present(asked_with);
-        let token = self.world.answered(asked_with, verdict);
-        assert!(token.is_some(), "a false logout: {asked_with} of store {store} got {verdict:?} in {:#?}", self.world);
         self.requests += 1;
-        self.answers.extend(token.map(|token| Answer { store, asked_with, token, request: self.requests }));
+        self.waiting.push_back(Waiting { store, request: self.requests });
+        self.world.ask(self.stores[store]);
+        if !self.is_stalled {
+            self.commit_ends();
+        }
+    }
+
+    fn commit_ends(&mut self) {
+        self.is_stalled = false;
+        for (waiting, decided) in self.waiting.drain(..).zip(self.world.decide_waiting()) {
+            let Waiting { store, request } = waiting;
+            let Decided { number: asked_with, verdict, answer } = decided;
+            assert!(
+                answer.is_some(),
+                "a false logout: {asked_with} of store {store} got {verdict:?} in {:#?}",
+                self.world
+            );
+            self.answers.extend(answer.map(|token| Answer { store, asked_with, token, request }));
+        }
+    }
+
+    /// A clean stop answers whoever waits; a crash never does.
+    fn restart(&mut self, stop: Stop, downtime: i64) {
+        if stop == Stop::Clean {
+            self.commit_ends();
+        }
+        self.is_stalled = false;
+        self.waiting.clear();
+        self.world.restart(stop, downtime);
     }
 
     fn lose_answer(&mut self, nth: usize) {
@@ -121,7 +171,8 @@ fn play_own_copies(rules: Rules, events: &[Event]) {
         match event {
             Event::Present(tab) => {
                 let tab = tab % TABS;
-                if network.world.history.is_in_time(network.stores[tab], network.world.uptime) {
+                let is_in_time = network.world.history.is_in_time(network.stores[tab], network.world.now());
+                if is_in_time && (rules.window > 0 || network.waiting.is_empty()) {
                     network.present(tab);
                 }
             }
@@ -144,7 +195,7 @@ fn play_shared_store(rules: Rules, events: &[Event]) {
     for event in events {
         match event {
             Event::Present(_) => {
-                let uptime = network.world.uptime;
+                let uptime = network.world.now().uptime;
                 if tries.first().is_none_or(|(_, first)| uptime - first < WINDOW) {
                     network.present(0);
                     tries.push((network.requests, uptime));
@@ -173,12 +224,10 @@ fn play_turns(rules: Rules, events: &[Event]) {
     let mut network = Network::new(rules, 1);
     for event in events {
         match event {
-            Event::Present(_) => {
-                network.answers.clear();
-                network.present(0);
-            }
+            Event::Present(_) => network.present(0),
             Event::AnswerArrives(nth) => {
-                if let Some(answer) = network.remove_answer(*nth) {
+                let latest = network.requests;
+                if let Some(answer) = network.remove_answer(*nth).filter(|answer| answer.request == latest) {
                     network.stores[0] = answer.token;
                 }
             }

@@ -1,17 +1,22 @@
 //! Long random schedules in which everything may happen.
 //!
 //! Owns breadth: tabs with one store or a copy each, answers that are lost, late or out of order, a thief who keeps what
-//! he copied, endings, account changes, expiry, clock steps and crashes. Nobody here behaves; what must hold for those
+//! he copied, endings, account changes, expiry, clock steps, stalled commits, quiet spells, stops and crashes. Nobody here behaves; what must hold for those
 //! who do is in [`honest_tabs`](crate::honest_tabs). The assertions are those of [`World`].
+
+use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
-use crate::history::Rules;
+use crate::history::{Rules, Stop};
 use crate::world::World;
 use crate::{DEFAULT_GRACE, STRICT, UNTIL_USED};
 
 /// How many tabs there are; the browser that restores a row of tabs is the reason for the grace window.
 const TABS: usize = 4;
+
+/// Longer than a window and the sweeper's lateness together.
+const LONG_TIME: i64 = 30_000;
 
 /// One thing that happens. The numbers choose among what there is at that moment, modulo its length.
 #[derive(Debug, Clone)]
@@ -27,7 +32,11 @@ enum Event {
     WindowIsAboutToEnd(i64),
     LimitIsNear(i64),
     ClockSteps(i64),
-    Crash(i64),
+    Restart(Stop, i64),
+    /// Until it ends, whoever asks has to wait.
+    CommitStalls,
+    CommitEnds,
+    Tick,
     ChangeElsewhere,
     Logout,
     PasswordChange,
@@ -49,10 +58,15 @@ fn event() -> impl Strategy<Value = Event> {
         3 => any_of.prop_map(Event::ThiefPresents),
         1 => (1_u32..=3).prop_map(Event::FutureIsPresented),
         14 => (0_i64..12_000).prop_map(Event::TimePasses),
+        2 => (12_000..LONG_TIME).prop_map(Event::TimePasses),
         8 => around.clone().prop_map(Event::WindowIsAboutToEnd),
         1 => around.prop_map(Event::LimitIsNear),
         4 => (-15_000_i64..5_000).prop_map(Event::ClockSteps),
-        5 => (0_i64..40_000).prop_map(Event::Crash),
+        5 => (0_i64..40_000).prop_map(|downtime| Event::Restart(Stop::Crash, downtime)),
+        2 => (0_i64..40_000).prop_map(|downtime| Event::Restart(Stop::Clean, downtime)),
+        6 => Just(Event::CommitStalls),
+        6 => Just(Event::CommitEnds),
+        3 => Just(Event::Tick),
         5 => Just(Event::ChangeElsewhere),
         1 => Just(Event::Logout),
         1 => Just(Event::PasswordChange),
@@ -63,9 +77,21 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// Who presents a token, and is answered.
+#[derive(Debug, Clone, Copy)]
+enum Asker {
+    /// With the store that the answer goes to.
+    Tab(usize),
+    Thief,
+    Nobody,
+}
+
 /// Who holds what, and which answers are under way.
 struct Crowd {
     world: World,
+    is_stalled: bool,
+    /// Who asked while a commit stalled, oldest first.
+    waiting: VecDeque<Asker>,
     /// One token a tab, or one for all of them.
     stores: Vec<u32>,
     answers: Vec<(usize, u32)>,
@@ -75,7 +101,10 @@ struct Crowd {
 impl Crowd {
     fn take(&mut self, event: &Event) {
         match *event {
-            Event::TabPresents(tab) => self.tab_presents(tab % self.stores.len()),
+            Event::TabPresents(tab) => {
+                let store = tab % self.stores.len();
+                self.present(Asker::Tab(store), self.stores[store]);
+            }
             Event::AnswerArrives(nth) => {
                 if let Some((store, token)) = self.remove_answer(nth) {
                     self.stores[store] = token;
@@ -85,16 +114,23 @@ impl Crowd {
                 self.remove_answer(nth);
             }
             Event::ThiefCopiesFromTab(tab) => self.stolen.push(self.stores[tab % self.stores.len()]),
-            Event::ThiefPresents(nth) => self.thief_presents(nth),
+            Event::ThiefPresents(nth) => {
+                if let Some(&token) = self.stolen.get(nth % self.stolen.len().max(1)) {
+                    self.present(Asker::Thief, token);
+                }
+            }
             Event::FutureIsPresented(ahead) => {
                 let newest = self.world.history.newest().number;
-                self.world.present(newest.saturating_add(ahead));
+                self.present(Asker::Nobody, newest.saturating_add(ahead));
             }
             Event::TimePasses(millis) => self.world.pass(millis),
             Event::WindowIsAboutToEnd(offset) => self.world.pass_until(self.world.history.window_end() + offset),
             Event::LimitIsNear(offset) => self.world.pass_until(self.world.history.limit() + offset),
             Event::ClockSteps(millis) => self.world.pass(millis),
-            Event::Crash(downtime) => self.world.restart(downtime),
+            Event::Restart(stop, downtime) => self.restart(stop, downtime),
+            Event::CommitStalls => self.is_stalled = true,
+            Event::CommitEnds => self.commit_ends(),
+            Event::Tick => self.world.tick(),
             Event::ChangeElsewhere => self.world.change_elsewhere(),
             Event::Logout => self.world.log_out(),
             Event::PasswordChange => self.world.change_password(),
@@ -106,17 +142,33 @@ impl Crowd {
         self.world.check_state();
     }
 
-    fn tab_presents(&mut self, store: usize) {
-        let token = self.stores[store];
-        let verdict = self.world.present(token);
-        self.answers.extend(self.world.answered(token, verdict).map(|answer| (store, answer)));
+    fn present(&mut self, asker: Asker, token: u32) {
+        self.waiting.push_back(asker);
+        self.world.ask(token);
+        if !self.is_stalled {
+            self.commit_ends();
+        }
     }
 
-    fn thief_presents(&mut self, nth: usize) {
-        if let Some(&token) = self.stolen.get(nth % self.stolen.len().max(1)) {
-            let verdict = self.world.present(token);
-            self.stolen.extend(self.world.answered(token, verdict));
+    fn commit_ends(&mut self) {
+        self.is_stalled = false;
+        for (asker, decided) in self.waiting.drain(..).zip(self.world.decide_waiting()) {
+            match asker {
+                Asker::Tab(store) => self.answers.extend(decided.answer.map(|answer| (store, answer))),
+                Asker::Thief => self.stolen.extend(decided.answer),
+                Asker::Nobody => {}
+            }
         }
+    }
+
+    /// A clean stop answers whoever waits; a crash never does.
+    fn restart(&mut self, stop: Stop, downtime: i64) {
+        if stop == Stop::Clean {
+            self.commit_ends();
+        }
+        self.is_stalled = false;
+        self.waiting.clear();
+        self.world.restart(stop, downtime);
     }
 
     fn remove_answer(&mut self, nth: usize) -> Option<(usize, u32)> {
@@ -128,7 +180,8 @@ impl Crowd {
 fn play(rules: Rules, first: u32, shared: bool, events: &[Event]) {
     let stores = vec![first; if shared { 1 } else { TABS }];
     let world = World::with_first_generation(rules, first);
-    let mut crowd = Crowd { world, stores, answers: Vec::new(), stolen: Vec::new() };
+    let mut crowd =
+        Crowd { world, is_stalled: false, waiting: VecDeque::new(), stores, answers: Vec::new(), stolen: Vec::new() };
     for event in events {
         crowd.take(event);
     }

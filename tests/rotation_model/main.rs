@@ -2,8 +2,9 @@
 //!
 //! Owns one question: does [`decide`](latchkey::tokens::rotation::decide) keep the promises that its rules were made for,
 //! whatever happens in whatever order? The answer is looked for three times: row by row ([`verdict_table`]), in every
-//! schedule up to a length ([`short_schedules`]), and in long random ones with many holders, a thief, endings, clock steps
-//! and restarts ([`interleavings`], [`honest_tabs`], [`theft`]). No storage, no actor, no sleeping: time is a number here.
+//! schedule up to a length ([`short_schedules`]), and in long random ones with many holders, a thief, endings, clock
+//! steps, stalled commits and restarts ([`interleavings`], [`honest_tabs`], [`theft`]). No storage, no actor, no sleeping:
+//! time is a number here.
 //!
 //! events -> [`world::World`] -> decide on a row, beside [`history::History`], which expects the verdict from what happened
 //!
@@ -19,6 +20,7 @@
 mod history;
 mod honest_tabs;
 mod interleavings;
+mod server;
 mod short_schedules;
 mod theft;
 mod verdict_table;

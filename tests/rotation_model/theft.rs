@@ -7,8 +7,8 @@
 use latchkey::tokens::rotation::Verdict;
 use proptest::prelude::*;
 
-use crate::history::Rules;
-use crate::world::World;
+use crate::history::{Rules, Stop};
+use crate::world::{Decided, World};
 use crate::{DEFAULT_GRACE, STRICT, UNTIL_USED, without_limits};
 
 /// One thing that happens.
@@ -19,7 +19,8 @@ enum Event {
     ThiefPresents(usize),
     TimePasses(i64),
     WindowIsAboutToEnd(i64),
-    Crash(i64),
+    Restart(Stop, i64),
+    Tick,
     ChangeElsewhere,
 }
 
@@ -30,7 +31,9 @@ fn event() -> impl Strategy<Value = Event> {
         5 => (0_usize..64).prop_map(Event::ThiefPresents),
         5 => (0_i64..15_000).prop_map(Event::TimePasses),
         4 => (-1_i64..=1).prop_map(Event::WindowIsAboutToEnd),
-        1 => (0_i64..40_000).prop_map(Event::Crash),
+        1 => (0_i64..40_000).prop_map(|downtime| Event::Restart(Stop::Crash, downtime)),
+        1 => (0_i64..40_000).prop_map(|downtime| Event::Restart(Stop::Clean, downtime)),
+        1 => Just(Event::Tick),
         1 => Just(Event::ChangeElsewhere),
     ]
 }
@@ -51,13 +54,14 @@ impl Theft {
             Event::ThiefPresents(nth) => self.thief_presents(nth),
             Event::TimePasses(millis) => self.world.pass(millis),
             Event::WindowIsAboutToEnd(offset) => self.world.pass_until(self.world.history.window_end() + offset),
-            Event::Crash(downtime) => self.world.restart(downtime),
+            Event::Restart(stop, downtime) => self.world.restart(stop, downtime),
+            Event::Tick => self.world.tick(),
             Event::ChangeElsewhere => self.world.change_elsewhere(),
         }
     }
 
     fn owner_renews(&mut self, answer_arrives: bool) {
-        let verdict = self.world.present(self.owners);
+        let Decided { verdict, answer, .. } = self.world.present(self.owners);
         let is_inside = matches!(verdict, Verdict::Hold | Verdict::Replay);
         if let Some(theirs) = self.ahead.filter(|_| !is_inside) {
             self.check_discovered(theirs);
@@ -65,7 +69,7 @@ impl Theft {
         if self.stolen.is_empty() && self.world.rules.until_used {
             assert!(self.world.is_alive(), "a lone owner was logged out: {verdict:?}");
         }
-        if let Some(token) = self.world.answered(self.owners, verdict).filter(|_| answer_arrives) {
+        if let Some(token) = answer.filter(|_| answer_arrives) {
             self.owners = token;
             self.ahead = self.ahead.filter(|&theirs| theirs != token);
         }
@@ -73,8 +77,7 @@ impl Theft {
 
     fn thief_presents(&mut self, nth: usize) {
         let Some(&token) = self.stolen.get(nth % self.stolen.len().max(1)) else { return };
-        let verdict = self.world.present(token);
-        let answer = self.world.answered(token, verdict);
+        let Decided { verdict, answer, .. } = self.world.present(token);
         if matches!(verdict, Verdict::Rotate(_) | Verdict::Reissue(_)) {
             self.ahead = answer;
         }
