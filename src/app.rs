@@ -42,9 +42,9 @@ use crate::tokens::rotation;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long the head of a connection's first request may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long requests in flight may take to finish after a stop was asked for, in seconds: longer than the longest wait
-/// for a hash and a slow body.
-const STOP_WITHIN_S: u64 = 30;
+/// How long requests in flight may take to finish after a stop was asked for, beyond the longest wait for a hash and for a
+/// slow body: the hash itself and the commit, on a busy machine.
+const STOP_SLACK: Duration = Duration::from_secs(15);
 /// Between two looks of the sweeper at the whole table.
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 /// Between two steps of one look.
@@ -85,6 +85,8 @@ pub struct Server {
     deaths: Deaths,
     arbiter: Arbiter,
     last_words: Duration,
+    /// Somebody had registered when the database was opened.
+    has_users: bool,
 }
 
 impl Server {
@@ -92,7 +94,9 @@ impl Server {
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, RunError> {
         let (watch, deaths) = lifeline::watch();
         let Database::Sqlite(path) = &settings.database;
-        let storage: Arc<dyn Storage> = Arc::new(Sqlite::open(path, rules(&settings), &clock, &watch)?);
+        let engine = Sqlite::open(path, rules(&settings), &clock, &watch)?;
+        let has_users = engine.has_users();
+        let storage: Arc<dyn Storage> = Arc::new(engine);
         let revocations = Arc::new(Revocations::new(settings.access_token_ttl));
         storage.revocations().await?.into_iter().for_each(|revocation| revocations.publish(revocation));
 
@@ -127,7 +131,7 @@ impl Server {
         });
         let (address, http) = listen(&settings, services.clone())?;
         let last_words = settings.limits.last_words;
-        Ok(Self { address, services, hasher, http, storage, deaths, arbiter, last_words })
+        Ok(Self { address, services, hasher, http, storage, deaths, arbiter, last_words, has_users })
     }
 
     /// Serves until `stop` is ready or a part dies, then finishes what is in flight, commits and closes.
@@ -160,15 +164,13 @@ impl Server {
 
 /// Runs the service until SIGTERM or SIGINT. Greets on the first start.
 pub fn run(settings: Settings) -> Result<(), RunError> {
-    let Database::Sqlite(path) = &settings.database;
-    let first_start = !path.exists();
     System::new().block_on(async {
         // Heard before anybody is told the address: whoever starts us may stop us as soon as they read it, and a signal
         // that nobody hears yet kills the process.
         let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Serve)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Serve)?;
         let server = Server::start(settings, Clock::system()).await?;
-        announce(server.address, first_start);
+        announce(server.address, !server.has_users);
         let asked = async {
             future::select(std::pin::pin!(terminate.recv()), std::pin::pin!(interrupt.recv())).await;
             tracing::info!("stopping: finishing what is in flight");
@@ -205,7 +207,7 @@ fn listen(settings: &Settings, services: Data<Services>) -> Result<(SocketAddr, 
     .client_request_timeout(HEAD_TIMEOUT)
     // Small answers leave at once instead of waiting for the acknowledgement of the one before.
     .tcp_nodelay(true)
-    .shutdown_timeout(STOP_WITHIN_S)
+    .shutdown_timeout((limits.body_timeout + settings.hash_max_wait + STOP_SLACK).as_secs())
     // Signals are `run`'s: left to the listener, SIGINT would drop what is in flight.
     .disable_signals()
     .bind((settings.host.as_str(), settings.port))
@@ -228,10 +230,10 @@ fn sweep_for_ever(arbiter: &ArbiterHandle, sessions: Sessions) {
     });
 }
 
-/// Says on standard output where the service listens, and on the first start how to try it.
-fn announce(address: SocketAddr, first_start: bool) {
+/// Says on standard output where the service listens, and while nobody has registered how to try it.
+fn announce(address: SocketAddr, is_unused: bool) {
     let mut words = format!("listening on http://{address}\n");
-    if first_start {
+    if is_unused {
         words += &greeting(address);
     }
     // Whoever closed standard output does not want to be told.
@@ -247,7 +249,7 @@ fn greeting(address: SocketAddr) -> String {
     let json = "-H 'Content-Type: application/json'";
     let user = r#"-d '{"username":"testuser","password":"password123"}'"#;
     format!(
-        "\nFirst start: a database and secrets were made. Try it:\n\n\
+        "\nNobody has registered yet. Try it:\n\n\
          curl -s {api}/register {json} {user}\n\
          TOKEN=$(curl -s {api}/login {json} {user} | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n\
          curl -s {api}/profile -H \"Authorization: Bearer $TOKEN\"\n"

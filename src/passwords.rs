@@ -125,7 +125,8 @@ impl fmt::Debug for PasswordHash {
 /// What a check found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Checked {
-    /// The password is the account's. `stronger` is a hash at today's cost where the stored one is cheaper.
+    /// The password is the account's. `stronger` is a hash at today's cost where the stored one is cheaper. One that is
+    /// dearer stays: a lower `BCRYPT_COST` weakens nobody who is registered.
     Matches {
         /// To be stored under the same fence as what the check was for.
         stronger: Option<PasswordHash>,

@@ -89,6 +89,8 @@ fn named_in(path: &Path) -> Vec<String> {
     let mut names = Vec::new();
     for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
         let words: Vec<&str> = line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).collect();
+        let hidden = line.contains("crate::{") || line.contains("super::super::");
+        assert!(!hidden, "{}: spell the path out, or this test cannot see where it leads: {line}", path.display());
         for word in words {
             let mut parts = word.split("::");
             match parts.next() {

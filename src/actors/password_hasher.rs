@@ -36,8 +36,10 @@ impl Actor for PasswordHasher {
     type Context = SyncContext<Self>;
 
     fn started(&mut self, _: &mut Self::Context) {
-        // On Linux this is the thread's own priority, not the process's.
-        if let Err(error) = rustix::process::nice(NICENESS) {
+        // On Linux this is the thread's own priority; elsewhere it would be the whole process's.
+        if cfg!(target_os = "linux")
+            && let Err(error) = rustix::process::nice(NICENESS)
+        {
             tracing::warn!("hashing threads keep their priority: {error}");
         }
     }

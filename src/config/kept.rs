@@ -35,7 +35,7 @@ const JWT_LINE: &str = "JWT_SECRET=";
 const REFRESH_TOKEN_LINE: &str = "REFRESH_TOKEN_SECRET=";
 const HEADER: &str = "\
 # Made by latchkey on its first run. Whoever reads this can forge tokens: keep it at mode 0600.
-# Back it up together with the database: without it, everybody has to log in again.
+# Back it up, but apart from the database: both together hold every token. Without it, everybody has to log in again.
 ";
 const GARBLED: &str = "is incomplete or was changed; bring it back from a backup, or delete it to have new ones made, \
                        after which everybody has to log in again";

@@ -59,8 +59,10 @@ impl Readiness {
             return vec![part];
         }
         let mut last = self.seen.lock().await;
-        let now = services.clock.now();
+        // The wall clock, because the service's time stands still while that runs backwards, and an answer must not.
+        let now = services.clock.wall();
         if let Some((seen_at, failing)) = last.as_ref()
+            && *seen_at <= now
             && now < seen_at.plus(STANDS_FOR)
         {
             return failing.clone();

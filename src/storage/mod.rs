@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::passwords::PasswordHash;
 use crate::tokens::grant::Grant;
-use crate::tokens::principal::{Epoch, Principal, Role, UserId, Username, Version};
+use crate::tokens::principal::{Epoch, Principal, Role, UserId, Username};
 use crate::tokens::refresh::{Presented, SessionId};
 use crate::tokens::revocation::Revocation;
 
@@ -216,11 +216,6 @@ impl Account {
     /// What a later write must find unchanged.
     pub fn fence(&self) -> Fence {
         Fence { user: self.principal.id, epoch: self.epoch, hash: self.hash.clone() }
-    }
-
-    /// The version of the account's access tokens.
-    pub fn version(&self) -> Version {
-        self.principal.version
     }
 }
 

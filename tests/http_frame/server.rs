@@ -79,7 +79,7 @@ impl Server {
         let count = counted.clone();
         let app = move || {
             App::new()
-                .app_data(Limits { body_timeout: Duration::from_millis(50) })
+                .app_data(Limits { body_timeout: Duration::from_millis(50), ..Limits::default() })
                 .app_data(count.clone())
                 .service(at("/greet").post(greet))
                 .service(at("/counted").get(serve_counted))

@@ -130,11 +130,15 @@ pub(super) fn run<O: Operation>(
         }
         Ok(outcomes)
     });
-    if done.is_err() && !connection.is_autocommit() {
-        // The failure is reported already; a transaction that cannot even be rolled back fails the next BEGIN.
-        execute(connection, "ROLLBACK").ok();
-    }
-    Ok(Committed { outcomes: done?, revocations: unit.revocations })
+    let outcomes = done.map_err(|failure| rolled_back(connection, failure))?;
+    Ok(Committed { outcomes, revocations: unit.revocations })
+}
+
+/// After a failure: a transaction that cannot even be rolled back would fail every batch from here on, so that is fatal.
+fn rolled_back(connection: &Connection, failure: BatchFailure) -> BatchFailure {
+    let open = !connection.is_autocommit();
+    let fatal = failure.fatal || open && execute(connection, "ROLLBACK").is_err();
+    BatchFailure { fatal, ..failure }
 }
 
 fn apply_all<O: Operation>(

@@ -51,6 +51,7 @@ pub struct Rules {
 #[derive(Debug)]
 pub struct Sqlite {
     jobs: mpsc::Sender<Job>,
+    has_users: bool,
 }
 
 type Job = Box<dyn FnOnce(&mut Writer) + Send>;
@@ -107,7 +108,12 @@ impl Sqlite {
                 }
             })
             .map_err(|source| OpenError::Io { what: "starting the writer thread", source })?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, has_users: opened.has_users })
+    }
+
+    /// Whether somebody had registered when the database was opened.
+    pub fn has_users(&self) -> bool {
+        self.has_users
     }
 
     /// Runs a job on the writer thread. Errors: [`Error::Unavailable`] where the thread is gone or goes meanwhile.
@@ -160,7 +166,7 @@ impl Storage for Sqlite {
     }
 
     fn ping(&self) -> BoxFuture<'static, Result<()>> {
-        self.run(|writer| writer.checked(|connection| connection.query_row("SELECT 1", [], |_| Ok(()))))
+        self.run(|writer| writer.checked(open::last_alive).map(|_| ()))
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {
@@ -182,7 +188,10 @@ impl Writer {
             // A closed channel: the handle was dropped, which is as good as `close`.
             let Ok(job) = queue.recv() else { break };
             job(self);
-            self.checkpoints.tend(&self.connection);
+            // A file that failed is not touched again.
+            if matches!(self.state, State::Serving) {
+                self.checkpoints.tend(&self.connection);
+            }
             if matches!(self.state, State::Serving) && self.checkpoints.failed() {
                 self.state = State::Broken;
             }
@@ -193,18 +202,22 @@ impl Writer {
     /// whom to tell. Where the file failed, the log stays for the next process to read, and the lifeline's end is reported.
     fn close(mut self) -> Option<oneshot::Sender<()>> {
         self.checkpoints.stop();
-        if !matches!(self.state, State::Broken) && !self.checkpoints.failed() {
+        if !matches!(self.state, State::Broken) && !self.checkpoints.failed() && self.note_the_stop() {
             open::copy_the_log_on_close(&self.connection);
             self.lifeline.retire();
-            // A planned stop: windows that are over by now stay over. Where it cannot be written, the next start is more
-            // lenient by what was missed.
-            batch::note_alive(&self.connection, &self.rules, self.clock.now()).ok();
         }
         drop(self.connection);
         match self.state {
             State::Closing(closed) => Some(closed),
             State::Serving | State::Broken => None,
         }
+    }
+
+    /// A planned stop: windows that are over by now stay over. Where it cannot be written, the next start is more lenient by
+    /// what was missed. False where the file itself failed.
+    fn note_the_stop(&self) -> bool {
+        let noted = batch::note_alive(&self.connection, &self.rules, self.clock.now());
+        !noted.map_err(BatchFailure::statement).is_err_and(|failure| failure.fatal)
     }
 
     fn batch<O: Operation>(&mut self, operations: Vec<O>) -> Result<Committed<O::Outcome>> {

@@ -70,8 +70,8 @@ pub enum OpenError {
         /// What SQLite chose instead.
         found: String,
     },
-    /// SQLite refused something.
-    #[error("{0}")]
+    /// SQLite refused something. Only its code is told: its own words may hold the path, which is a setting's value.
+    #[error("{}", .0.sqlite_error().map_or_else(|| "SQLite failed".to_owned(), ToString::to_string))]
     Sql(#[from] rusqlite::Error),
 }
 
@@ -80,6 +80,8 @@ pub(super) struct Opened {
     pub connection: Connection,
     pub rules: Rules,
     pub lock: File,
+    /// Somebody registered already.
+    pub has_users: bool,
 }
 
 /// Opens or makes the database and brings its schema up to date.
@@ -89,10 +91,18 @@ pub(super) fn open(path: &Path, mut rules: Rules, clock: &Clock) -> Result<Opene
     make_file(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    refuse_what_is_newer(&connection)?;
+    let last = times(&connection)?;
+    refuse_times_ahead(last.as_ref(), clock)?;
     configure(&connection)?;
     migrate(&mut connection, clock)?;
-    rules.rotation.resumed = resumed(&connection, clock)?;
-    Ok(Opened { connection, rules, lock })
+    rules.rotation.resumed = last.map(|(last_alive, open_after)| {
+        clock.note(last_alive);
+        Resumed { last_alive, started_at: clock.now(), open_after }
+    });
+    let has_users = connection.query_row("SELECT EXISTS (SELECT 1 FROM users)", [], |row| row.get(0))?;
+    Ok(Opened { connection, rules, lock, has_users })
 }
 
 /// What every connection needs.
@@ -105,6 +115,9 @@ pub(super) fn configure(connection: &Connection) -> Result<(), OpenError> {
         return Err(OpenError::NoWriteAheadLog { found: journal });
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // On macOS an ordinary fsync stops at the drive's cache; elsewhere these do nothing.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
@@ -120,6 +133,42 @@ pub(super) fn copy_the_log_on_close(connection: &Connection) {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).ok();
 }
 
+/// Before anything is written: a newer schema is another program's.
+fn refuse_what_is_newer(connection: &Connection) -> Result<(), OpenError> {
+    if !has_table(connection, "schema_migrations")? {
+        return Ok(());
+    }
+    let found: i64 =
+        connection.query_row("SELECT coalesce(max(number), 0) FROM schema_migrations", [], |row| row.get(0))?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known { Err(OpenError::NewerSchema { found, known }) } else { Ok(()) }
+}
+
+/// Before anything is written: with a clock that is behind, tokens would live too long and windows open again.
+fn refuse_times_ahead(last: Option<&(Timestamp, Timestamp)>, clock: &Clock) -> Result<(), OpenError> {
+    let behind = last.map_or(Duration::ZERO, |(last_alive, _)| last_alive.since(clock.wall()));
+    if behind > CLOCK_TOLERANCE {
+        return Err(OpenError::ClockBehind { behind_s: behind.as_secs() });
+    }
+    Ok(())
+}
+
+/// `last_alive_at` and `open_after` of the process before this one; `None` in a database that nothing changed yet.
+fn times(connection: &Connection) -> rusqlite::Result<Option<(Timestamp, Timestamp)>> {
+    if !has_table(connection, "service")? {
+        return Ok(None);
+    }
+    connection
+        .query_row("SELECT last_alive_at, open_after FROM service WHERE last_alive_at IS NOT NULL", [], |row| {
+            Ok((Timestamp::from_millis(row.get(0)?), Timestamp::from_millis(row.get(1)?)))
+        })
+        .optional()
+}
+
+fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)", [name], |row| row.get(0))
+}
+
 fn migrate(connection: &mut Connection, clock: &Clock) -> Result<(), OpenError> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     transaction.execute_batch(
@@ -127,12 +176,6 @@ fn migrate(connection: &mut Connection, clock: &Clock) -> Result<(), OpenError> 
              number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at INTEGER NOT NULL
          ) STRICT",
     )?;
-    let found: i64 =
-        transaction.query_row("SELECT coalesce(max(number), 0) FROM schema_migrations", [], |row| row.get(0))?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    if found > known {
-        return Err(OpenError::NewerSchema { found, known });
-    }
     for (number, (name, text)) in (1_i64..).zip(MIGRATIONS) {
         let checksum = checksum(text);
         let applied: Option<String> = transaction
@@ -157,24 +200,6 @@ fn migrate(connection: &mut Connection, clock: &Clock) -> Result<(), OpenError> 
 fn checksum(text: &str) -> String {
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     digest.as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
-}
-
-/// What the process before this one left; `None` in a fresh database. From here on the clock is not behind it.
-fn resumed(connection: &Connection, clock: &Clock) -> Result<Option<Resumed>, OpenError> {
-    let times: Option<(i64, i64)> = connection
-        .query_row("SELECT last_alive_at, open_after FROM service WHERE last_alive_at IS NOT NULL", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?;
-    let Some((last_alive, open_after)) = times else { return Ok(None) };
-    let last_alive = Timestamp::from_millis(last_alive);
-    let behind = last_alive.since(clock.wall());
-    if behind > CLOCK_TOLERANCE {
-        return Err(OpenError::ClockBehind { behind_s: behind.as_secs() });
-    }
-    clock.note(last_alive);
-    let open_after = Timestamp::from_millis(open_after);
-    Ok(Some(Resumed { last_alive, started_at: clock.now(), open_after }))
 }
 
 /// When the service is last known to have run.
