@@ -1,14 +1,18 @@
 //! The command line.
 //!
-//! Owns what the process tells whoever started it: words on standard error and an exit code. Settings are read and
-//! checked before anything else happens and before any thread starts; no command works with half of them.
+//! Owns what the process tells whoever started it: what was asked for on standard output, a failure in one line on standard
+//! error, and an exit code. Settings are read and checked before anything else happens and before any thread starts. Only
+//! `serve` makes anything; the other commands look.
 //!
 //! arguments -> [`Settings`] -> logging -> the command -> exit code
+
+mod healthcheck;
 
 use std::fmt::Display;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::Targets;
@@ -17,7 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{fmt, registry};
 
 use crate::app;
-use crate::config::{LogFormat, Settings};
+use crate::config::{LogFormat, Settings, SettingsError};
 
 /// Looked for in the working directory only: one that was found further up would be somebody else's.
 const DOTENV: &str = ".env";
@@ -25,9 +29,30 @@ const DOTENV: &str = ".env";
 /// to restart (systemd: `RestartPreventExitStatus=78`). A wrong argument is 2, as with most programs; a failure later
 /// is 1.
 const SETTINGS_REFUSED: u8 = 78;
+/// What a health check takes at most. `/readyz` waits for up to a second itself, and those who run a check give it a few.
+const HEALTHCHECK_PATIENCE: Duration = Duration::from_secs(5);
+/// Not wrapped by clap: at most 80 columns.
 const AFTER_HELP: &str = "\
-Settings come from the environment and from .env in the working directory; .env.example lists them all.
-Exit codes: 0 stopped as asked, 1 failed, 2 wrong argument, 78 a setting was refused.";
+Settings come from the environment and from .env in the working directory, and
+the environment wins. None has to be set: without any, `latchkey` serves
+http://127.0.0.1:3000 and keeps its database and secrets in data/.
+`latchkey check-config` lists them all.
+
+Exit codes: 0 done or stopped as asked, 1 failed, 2 wrong argument, 78 a setting
+was refused.";
+const AFTER_HELP_CHECK_CONFIG: &str = "\
+Each line is NAME=value, and behind a # where the value was found: default,
+environment, .env or a file. Secrets are checked and not shown. Nothing is made:
+not the secrets, not a folder, not the database.
+
+Exit codes: 0 a start would accept the settings, 78 one was refused and named on
+standard error.";
+const AFTER_HELP_HEALTHCHECK: &str = "\
+Asks over plain TCP at the HOST and PORT of the settings, within 5 seconds; a
+HOST of 0.0.0.0 or :: is asked on the loopback address. For a container:
+HEALTHCHECK CMD [\"latchkey\", \"healthcheck\"]
+
+Exit codes: 0 it answered 200, 1 anything else.";
 
 /// What was asked for; what clap says about the program itself comes from Cargo.toml.
 #[derive(Debug, Parser)]
@@ -41,6 +66,16 @@ struct Arguments {
 enum Command {
     /// Run the server until it is told to stop (also what happens without a command)
     Serve,
+    /// Show what every setting comes to, without the secrets, and make nothing
+    #[command(after_help = AFTER_HELP_CHECK_CONFIG)]
+    CheckConfig,
+    /// Ask the server that runs with these settings whether it is ready
+    #[command(after_help = AFTER_HELP_HEALTHCHECK)]
+    Healthcheck {
+        /// Ask whether the process runs (/healthz) and not whether its parts answer (/readyz)
+        #[arg(long)]
+        live: bool,
+    },
 }
 
 /// Does what the arguments say. The code it answers with is the process's.
@@ -53,15 +88,43 @@ pub fn run() -> ExitCode {
             return u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
     };
-    let settings = match Settings::load(std::env::vars_os(), Some(Path::new(DOTENV))) {
-        Ok(settings) => settings,
-        Err(refusal) => {
-            complain(&refusal);
-            return ExitCode::from(SETTINGS_REFUSED);
-        }
-    };
     match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve(settings),
+        Command::Serve => match Settings::load(std::env::vars_os(), Some(Path::new(DOTENV))) {
+            Ok(settings) => serve(settings),
+            Err(refusal) => refused(&refusal),
+        },
+        Command::CheckConfig => match Settings::check(std::env::vars_os(), Some(Path::new(DOTENV))) {
+            Ok(settings) => {
+                answer(&settings.iter().map(|setting| format!("{setting}\n")).collect::<String>());
+                ExitCode::SUCCESS
+            }
+            Err(refusal) => refused(&refusal),
+        },
+        Command::Healthcheck { live } => healthcheck(live),
+    }
+}
+
+fn refused(refusal: &SettingsError) -> ExitCode {
+    complain(refusal);
+    ExitCode::from(SETTINGS_REFUSED)
+}
+
+/// 0 or 1 and nothing else: that is all that a container's health check may answer. A refused setting is a 1 too.
+fn healthcheck(live: bool) -> ExitCode {
+    let answered = Settings::address(std::env::vars_os(), Some(Path::new(DOTENV)))
+        .map_err(|refusal| refusal.to_string())
+        .and_then(|(host, port)| {
+            healthcheck::ask(&host, port, if live { "/healthz" } else { "/readyz" }, HEALTHCHECK_PATIENCE)
+        });
+    match answered {
+        Ok(words) => {
+            answer(&format!("{words}\n"));
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            complain(&failure);
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -87,6 +150,12 @@ fn log_panics() {
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         tracing::error!(place, "a panic");
     }));
+}
+
+/// What a command was asked for. Whoever closed standard output does not want it.
+fn answer(words: &str) {
+    let mut out = std::io::stdout();
+    out.write_all(words.as_bytes()).and_then(|()| out.flush()).ok();
 }
 
 /// One line on standard error. Where that is closed there is nobody to tell; `eprintln!` would panic.

@@ -4,14 +4,18 @@
 //! contradictory or misspelt stops the start with one line that names the setting and never shows its value. Everything
 //! behind this module trusts `Settings` and asks no environment.
 //!
-//! environment over `.env` (`source`) -> each value (`parse`) -> the values against each other (`Settings::load`)
+//! environment over `.env` (`source`) -> each value (`parse`) -> the values against each other (`Settings::agree`)
 //! -> the secrets (`secrets`), found or made last, so that a refused start leaves nothing behind
 //!
+//! [`Settings::load`] is for a start. [`Settings::check`] and [`Settings::address`] look and make nothing.
+//!
 //! - `catalogue`: the names and the defaults
+//! - `effective`: what the settings come to, without the secrets
 //! - `strength`: which secrets are too weak
 //! - `kept`: the file of secrets beside the database
 
 mod catalogue;
+mod effective;
 mod error;
 mod kept;
 mod parse;
@@ -30,6 +34,7 @@ use self::catalogue::{
     ACCESS_TOKEN_TTL, ALLOW_WEAK_HASH, BCRYPT_COST, DATABASE_URL, HASH_MAX_WAIT, HASH_THREADS, HOST, JWT_AUDIENCE,
     JWT_ISSUER, LOG_FORMAT, PORT, REFRESH_GRACE, REFRESH_TOKEN_TTL, RUST_LOG, SESSION_TTL, WORKERS,
 };
+pub use self::effective::Effective;
 pub use self::error::SettingsError;
 use self::secrets::Secrets;
 use self::source::{Source, refused};
@@ -112,12 +117,49 @@ impl Settings {
         V: Into<OsString>,
     {
         let source = Source::gather(environment, dotenv)?;
+        let settings = Self::without_secrets(&source)?;
+        let Secrets { jwt, refresh_token } = Secrets::load(&source, &settings.database)?;
+        Ok(Self { jwt_secret: jwt, refresh_token_secret: refresh_token, ..settings })
+    }
+
+    /// Reads and checks the same, the secrets included, and makes nothing: what each setting comes to, in the order of
+    /// `.env.example`, with no secret among it.
+    ///
+    /// Errors: those of [`Settings::load`], but for what only making the secrets can tell.
+    pub fn check<K, V>(
+        environment: impl IntoIterator<Item = (K, V)>,
+        dotenv: Option<&Path>,
+    ) -> Result<Vec<Effective>, SettingsError>
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let source = Source::gather(environment, dotenv)?;
+        let settings = Self::without_secrets(&source)?;
+        let kept = Secrets::check(&source, &settings.database)?;
+        Ok(effective::all(&source, &settings, kept.as_ref()))
+    }
+
+    /// `HOST` and `PORT` alone, for whoever asks a server that runs already.
+    pub fn address<K, V>(
+        environment: impl IntoIterator<Item = (K, V)>,
+        dotenv: Option<&Path>,
+    ) -> Result<(String, u16), SettingsError>
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let source = Source::gather(environment, dotenv)?;
+        Ok((source.read(&HOST, parse::host)?, source.read(&PORT, parse::port)?))
+    }
+
+    /// Everything but the secrets, which stay empty: a start that is refused must not have made them.
+    fn without_secrets(source: &Source) -> Result<Self, SettingsError> {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(parse::MOST_THREADS));
         let settings = Self {
             host: source.read(&HOST, parse::host)?,
             port: source.read(&PORT, parse::port)?,
             database: source.read(&DATABASE_URL, parse::database)?,
-            // Filled in below, once everything else is known to be right.
             jwt_secret: Secret::new(Vec::new()),
             refresh_token_secret: Secret::new(Vec::new()),
             jwt_issuer: source.read(&JWT_ISSUER, parse::claim)?,
@@ -134,13 +176,12 @@ impl Settings {
             log_filter: source.read(&RUST_LOG, parse::log_filter)?,
             limits: Limits::default(),
         };
-        settings.check(source.read(&ALLOW_WEAK_HASH, parse::switch)?)?;
-        let Secrets { jwt, refresh_token } = Secrets::load(&source, &settings.database)?;
-        Ok(Self { jwt_secret: jwt, refresh_token_secret: refresh_token, ..settings })
+        settings.agree(source.read(&ALLOW_WEAK_HASH, parse::switch)?)?;
+        Ok(settings)
     }
 
     /// What no single value can tell. A lifetime that another one cuts short is a misunderstanding, not a choice.
-    fn check(&self, allow_weak_hash: bool) -> Result<(), SettingsError> {
+    fn agree(&self, allow_weak_hash: bool) -> Result<(), SettingsError> {
         if self.access_token_ttl > self.refresh_token_ttl {
             return Err(refused(&ACCESS_TOKEN_TTL, "longer than REFRESH_TOKEN_TTL"));
         }

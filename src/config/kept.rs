@@ -63,7 +63,8 @@ pub(super) fn find_or_make(path: &Path) -> Result<Secrets, Problem> {
     find(path)?.ok_or(Cow::Borrowed("was removed by somebody while it was made; start again"))
 }
 
-fn find(path: &Path) -> Result<Option<Secrets>, Problem> {
+/// The secrets of this file; `None` where there is none. Makes nothing.
+pub(super) fn find(path: &Path) -> Result<Option<Secrets>, Problem> {
     let unreadable = |cause: io::Error| format!("cannot be read: {cause}");
     let file = match File::open(path) {
         Ok(file) => file,

@@ -1,7 +1,7 @@
 //! What each setting may say.
 //!
-//! Owns the limits of every single value; how two of them go together is [`Settings::load`](super::Settings::load)'s
-//! business. Pure: text in, a value or a reason out. The reason is fixed text, so it cannot repeat the value.
+//! Owns the limits of every single value; how two of them go together is `Settings::agree`'s business.
+//! Pure: text in, a value or a reason out. The reason is fixed text, so it cannot repeat the value.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};

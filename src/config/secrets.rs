@@ -4,9 +4,13 @@
 //! the file beside the database, which is made on the first run ([`kept`]).
 //!
 //! `…_SECRET` or the file of `…_SECRET_FILE` -> strength -> [`Secret`]; neither -> [`kept`] -> [`Secret`]
+//!
+//! [`Secrets::load`] is for a start; [`Secrets::check`] only looks.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
+use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
@@ -32,32 +36,64 @@ impl Secrets {
     pub(super) fn load(source: &Source, database: &Database) -> Result<Self, SettingsError> {
         let jwt = given(source, &JWT_SECRET, &JWT_SECRET_FILE)?;
         let refresh_token = given(source, &REFRESH_TOKEN_SECRET, &REFRESH_TOKEN_SECRET_FILE)?;
-        let secrets = match (jwt, refresh_token) {
-            (Some(jwt), Some(refresh_token)) => Self { jwt, refresh_token },
-            (None, refresh_token) => {
-                let kept = kept_beside(database, &JWT_SECRET)?;
-                Self { jwt: kept.jwt, refresh_token: refresh_token.unwrap_or(kept.refresh_token) }
+        match (jwt, refresh_token) {
+            (Some(jwt), Some(refresh_token)) => Self { jwt, refresh_token }.checked(),
+            (jwt, refresh_token) => {
+                let path = kept_beside(database);
+                let kept = kept::find_or_make(&path).map_err(|reason| unusable(jwt.as_ref(), path, reason))?;
+                kept.overruled_by(jwt, refresh_token).checked()
             }
-            (Some(jwt), None) => {
-                Self { jwt, refresh_token: kept_beside(database, &REFRESH_TOKEN_SECRET)?.refresh_token }
+        }
+    }
+
+    /// Looks at the same and makes nothing. Answers with the file beside the database, where something is to come from it.
+    pub(super) fn check(source: &Source, database: &Database) -> Result<Option<KeptFile>, SettingsError> {
+        let jwt = given(source, &JWT_SECRET, &JWT_SECRET_FILE)?;
+        let refresh_token = given(source, &REFRESH_TOKEN_SECRET, &REFRESH_TOKEN_SECRET_FILE)?;
+        match (jwt, refresh_token) {
+            (Some(jwt), Some(refresh_token)) => Self { jwt, refresh_token }.checked().map(|_| None),
+            (jwt, refresh_token) => {
+                let path = kept_beside(database);
+                match kept::find(&path).map_err(|reason| unusable(jwt.as_ref(), path.clone(), reason))? {
+                    Some(kept) => {
+                        kept.overruled_by(jwt, refresh_token).checked().map(|_| Some(KeptFile { path, exists: true }))
+                    }
+                    None => Ok(Some(KeptFile { path, exists: false })),
+                }
             }
-        };
+        }
+    }
+
+    /// What is given wins over what is kept.
+    fn overruled_by(self, jwt: Option<Secret>, refresh_token: Option<Secret>) -> Self {
+        Self { jwt: jwt.unwrap_or(self.jwt), refresh_token: refresh_token.unwrap_or(self.refresh_token) }
+    }
+
+    fn checked(self) -> Result<Self, SettingsError> {
         // Whoever verifies access tokens elsewhere holds the one, and must not be able to forge refresh tokens with it.
-        if secrets.jwt == secrets.refresh_token {
+        if self.jwt == self.refresh_token {
             return Err(refused(&REFRESH_TOKEN_SECRET, "repeats JWT_SECRET; each needs a value of its own"));
         }
-        Ok(secrets)
+        Ok(self)
     }
 }
 
-fn kept_beside(database: &Database, setting: &Setting) -> Result<Secrets, SettingsError> {
+/// The file beside the database, when it is only looked for.
+pub(super) struct KeptFile {
+    pub(super) path: PathBuf,
+    /// It is made at the first start otherwise.
+    pub(super) exists: bool,
+}
+
+fn kept_beside(database: &Database) -> PathBuf {
     let Database::Sqlite(database) = database;
-    let path = kept::path_beside(database);
-    kept::find_or_make(&path).map_err(|reason| SettingsError::KeptSecrets {
-        setting: setting.name,
-        path,
-        reason: reason.into_owned(),
-    })
+    kept::path_beside(database)
+}
+
+/// The refusal names the first secret that was to come from the file.
+fn unusable(jwt: Option<&Secret>, path: PathBuf, reason: Cow<'static, str>) -> SettingsError {
+    let missing = if jwt.is_none() { &JWT_SECRET } else { &REFRESH_TOKEN_SECRET };
+    SettingsError::KeptSecrets { setting: missing.name, path, reason: reason.into_owned() }
 }
 
 fn given(source: &Source, value: &Setting, file: &Setting) -> Result<Option<Secret>, SettingsError> {

@@ -25,8 +25,21 @@ const PRINTABLE_NAME: usize = 40;
 /// Some editors begin a UTF-8 file with it; dotenvy would take it for a part of the first name.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// What was given, by name. Zeroised when dropped, because some of it is secret.
-pub(super) struct Source(BTreeMap<&'static str, Zeroizing<String>>);
+/// Which of the two a text was found in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Environment,
+    Dotenv,
+}
+
+/// A text and where it was found. Zeroised when dropped, because some of it is secret.
+struct Given {
+    text: Zeroizing<String>,
+    place: Place,
+}
+
+/// What was given, by name.
+pub(super) struct Source(BTreeMap<&'static str, Given>);
 
 impl Source {
     /// Reads `.env` if it is there, and lays the environment over it.
@@ -44,7 +57,7 @@ impl Source {
             let Ok(value) = value.into().into_string() else {
                 return Err(SettingsError::Refused { setting: name, reason: "not UTF-8" });
             };
-            given.insert(name, Zeroizing::new(value));
+            given.insert(name, Given { text: Zeroizing::new(value), place: Place::Environment });
         }
         Ok(Self(given))
     }
@@ -53,12 +66,17 @@ impl Source {
     /// set where this one was written, and taking it for "not given" would, say, quietly make a new secret.
     pub(super) fn given(&self, setting: &Setting) -> Result<Option<&str>, SettingsError> {
         match self.0.get(setting.name) {
-            Some(text) if text.is_empty() => {
+            Some(given) if given.text.is_empty() => {
                 Err(refused(setting, "empty; give it a value, or take it out to have the default"))
             }
-            Some(text) => Ok(Some(text)),
+            Some(given) => Ok(Some(&given.text)),
             None => Ok(None),
         }
+    }
+
+    /// Where it was given; `None` where it was not.
+    pub(super) fn place(&self, setting: &Setting) -> Option<Place> {
+        self.0.get(setting.name).map(|given| given.place)
     }
 
     /// The setting, parsed from what was given or else from its default.
@@ -84,7 +102,7 @@ pub(super) fn refused(setting: &Setting, reason: &'static str) -> SettingsError 
     SettingsError::Refused { setting: setting.name, reason }
 }
 
-fn read_dotenv(path: &Path) -> Result<BTreeMap<&'static str, Zeroizing<String>>, SettingsError> {
+fn read_dotenv(path: &Path) -> Result<BTreeMap<&'static str, Given>, SettingsError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => Zeroizing::new(bytes),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
@@ -103,7 +121,7 @@ fn read_dotenv(path: &Path) -> Result<BTreeMap<&'static str, Zeroizing<String>>,
         let Ok((name, value)) = item else {
             return Err(refusal(line.get(), None, "not NAME=value, or a quote before it is not closed"));
         };
-        let value = Zeroizing::new(value);
+        let value = Given { text: Zeroizing::new(value), place: Place::Dotenv };
         let Some(known) = catalogue::known(&name) else {
             return Err(refusal(line.get(), printable(name), "not a setting"));
         };
