@@ -3,7 +3,8 @@
 //! Owns the shape of requests and answers, and no rule behind them: a handler parses, asks and answers. Storage is never
 //! named here; whoever wants something from it asks an actor.
 //!
-//! - the calls, one file each: [`welcome`], [`register`], [`login`], [`refresh_token`], [`logout`], [`profile`], [`health`]
+//! - the calls, one file each: [`welcome`], [`register`], [`login`], [`refresh_token`], [`logout`], [`profile`], [`health`],
+//!   [`problems`]
 //! - [`services`]: what they ask
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
 //! - [`json`]: request bodies and answers
@@ -22,6 +23,7 @@ pub mod json;
 pub mod login;
 pub mod logout;
 pub mod problem;
+pub mod problems;
 pub mod profile;
 pub mod refresh_token;
 pub mod register;
@@ -39,5 +41,6 @@ pub fn route_table(app: &mut ServiceConfig) {
         .service(at("/api/profile").get(profile::profile).behind(|| from_fn(authenticate)))
         .service(at("/healthz").get(health::healthz))
         .service(at("/readyz").get(health::readyz))
+        .service(at("/problems").get(problems::problems))
         .default_service(web::to(nowhere));
 }

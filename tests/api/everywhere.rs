@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Answer, PASSWORD, TestServer};
 
 /// Every path with the methods that it answers to.
-const PATHS: [(&str, &str); 8] = [
+const PATHS: [(&str, &str); 9] = [
     ("/api", "GET, HEAD"),
     ("/api/register", "POST"),
     ("/api/login", "POST"),
@@ -16,6 +16,7 @@ const PATHS: [(&str, &str); 8] = [
     ("/api/profile", "GET, HEAD"),
     ("/healthz", "GET, HEAD"),
     ("/readyz", "GET, HEAD"),
+    ("/problems", "GET, HEAD"),
 ];
 
 /// One request for each kind of answer, with its status and, where it is an error, its code.
@@ -59,6 +60,19 @@ async fn every_answer_has_its_headers_and_the_clients_request_id() {
         if !code.is_empty() {
             answer.assert_problem(status, code);
         }
+    }
+}
+
+#[actix_web::test]
+async fn the_type_of_every_error_is_a_place_on_the_page_of_problems() {
+    let server = TestServer::start().await;
+    server.registered("alice").await;
+    for (_, code, request) in one_of_each(&server).into_iter().filter(|(_, code, _)| !code.is_empty()) {
+        let answer = Answer::of(request).await;
+
+        let (path, anchor) = answer.text("type").split_once('#').unwrap();
+        let page = server.get(path).await;
+        assert!(page.status == 200 && page.raw.contains(&format!(" id=\"{anchor}\"")), "{code}");
     }
 }
 
@@ -130,7 +144,10 @@ async fn head_is_answered_as_get_is_without_the_body() {
         assert_eq!((head.status, head.raw.as_str()), (200, ""), "{path}");
         assert_eq!(head.header("content-length"), get.raw.len().to_string(), "{path}");
         assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
-        head.assert_dressed();
+        // The one page that may be cached has its headers tested in `problems`.
+        if path != &"/problems" {
+            head.assert_dressed();
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod limits;
 mod login;
 mod logout;
 mod operations;
+mod problems;
 mod profile;
 mod races;
 mod refresh;
