@@ -28,6 +28,7 @@ use crate::handlers;
 use crate::handlers::health::Readiness;
 use crate::handlers::services::Services;
 use crate::lifeline::{self, Deaths};
+use crate::middleware::cors::Cors;
 use crate::middleware::respond::Respond;
 use crate::passwords::{Hasher, Policy};
 use crate::storage::sqlite::{OpenError, Rules, Sqlite};
@@ -194,13 +195,14 @@ fn rules(settings: &Settings) -> Rules {
 
 fn listen(settings: &Settings, services: Data<Services>) -> Result<(SocketAddr, dev::Server), RunError> {
     let limits = settings.limits;
+    let cors = Cors::new(&settings.cors_origins).map(Arc::new);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(services.clone())
             .app_data(limits)
             .configure(handlers::route_table)
             // The last `wrap` is the outermost layer.
-            .wrap(Respond)
+            .wrap(Respond::with(cors.clone()))
     })
     .workers(settings.workers)
     .keep_alive(KEEP_ALIVE)

@@ -11,6 +11,7 @@
 //!
 //! - `catalogue`: the names and the defaults
 //! - `effective`: what the settings come to, without the secrets
+//! - `origins`: which web origins there can be
 //! - `strength`: which secrets are too weak
 //! - `kept`: the file of secrets beside the database
 
@@ -18,6 +19,7 @@ mod catalogue;
 mod effective;
 mod error;
 mod kept;
+mod origins;
 mod parse;
 mod secrets;
 mod source;
@@ -31,11 +33,12 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use self::catalogue::{
-    ACCESS_TOKEN_TTL, ALLOW_WEAK_HASH, BCRYPT_COST, DATABASE_URL, HASH_MAX_WAIT, HASH_THREADS, HOST, JWT_AUDIENCE,
-    JWT_ISSUER, LOG_FORMAT, PORT, REFRESH_GRACE, REFRESH_TOKEN_TTL, RUST_LOG, SESSION_TTL, WORKERS,
+    ACCESS_TOKEN_TTL, ALLOW_WEAK_HASH, BCRYPT_COST, CORS_ORIGINS, DATABASE_URL, HASH_MAX_WAIT, HASH_THREADS, HOST,
+    JWT_AUDIENCE, JWT_ISSUER, LOG_FORMAT, PORT, REFRESH_GRACE, REFRESH_TOKEN_TTL, RUST_LOG, SESSION_TTL, WORKERS,
 };
 pub use self::effective::Effective;
 pub use self::error::SettingsError;
+pub use self::origins::Origin;
 use self::secrets::Secrets;
 use self::source::{Source, refused};
 
@@ -68,6 +71,8 @@ pub struct Settings {
     pub host: String,
     /// `PORT`: 0 picks a free one.
     pub port: u16,
+    /// `CORS_ORIGINS`: the web origins whose pages may read the answers.
+    pub cors_origins: Vec<Origin>,
     /// `DATABASE_URL`.
     pub database: Database,
     /// `JWT_SECRET`: signs and verifies HS256 access tokens.
@@ -159,6 +164,7 @@ impl Settings {
         let settings = Self {
             host: source.read(&HOST, parse::host)?,
             port: source.read(&PORT, parse::port)?,
+            cors_origins: source.read_or(&CORS_ORIGINS, origins::origins, Vec::new())?,
             database: source.read(&DATABASE_URL, parse::database)?,
             jwt_secret: Secret::new(Vec::new()),
             refresh_token_secret: Secret::new(Vec::new()),

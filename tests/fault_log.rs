@@ -20,7 +20,7 @@ async fn a_fault_is_logged_once_with_its_request_and_without_its_message() {
     let log = Log::default();
     let writer = log.clone();
     tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
-    let app = App::new().service(at("/broken").get(broken)).service(at("/panics").get(panics)).wrap(Respond);
+    let app = App::new().service(at("/broken").get(broken)).service(at("/panics").get(panics)).wrap(Respond::default());
     let app = test::init_service(app).await;
 
     for (path, place) in [("/panics?hunter2", "a panic"), ("/broken?hunter2", "the test")] {

@@ -48,7 +48,7 @@ pub(super) fn host(text: &str) -> Parsed<String> {
 }
 
 /// RFC 1123 §2.1. A last label of digits alone would be a mistyped IPv4 address (127.0.0.256).
-fn is_host_name(text: &str) -> bool {
+pub(super) fn is_host_name(text: &str) -> bool {
     let name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let label = |label: &str| !label.is_empty() && !label.starts_with('-') && label.bytes().all(name);
     let digits = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());

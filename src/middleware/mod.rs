@@ -3,6 +3,7 @@
 //! Owns what is the same for all requests, and no rule of any one of them.
 //!
 //! - [`respond`]: the outermost layer: request id, panics, problems, security headers
+//! - [`cors`]: which web pages may read the answers
 //! - [`request_id`]: one name per request, the client's own where it is well-formed
 //! - `unread`: no connection stays open for the rest of a body that nobody reads
 //! - [`authenticate`]: Bearer -> identity, for what only a signed-in user may call
@@ -10,6 +11,7 @@
 
 pub mod authenticate;
 pub mod bearer;
+pub mod cors;
 pub mod request_id;
 pub mod respond;
 mod unread;

@@ -1,7 +1,8 @@
 //! The outermost layer: every answer leaves through here.
 //!
 //! Owns what the contract says of all answers: a request id, the security headers, errors as `application/problem+json`, and
-//! that a panic is one request's 500 instead of a broken connection. It must be the last `wrap` of the app. A handler knows
+//! that a panic is one request's 500 instead of a broken connection. What [`cors`](super::cors) says of an answer is applied
+//! here too, because there are answers that no inner layer sees. It must be the last `wrap` of the app. A handler knows
 //! nothing of it: it returns an [`ApiError`] and finds the [`RequestId`] in the request's extensions. A body that a handler
 //! wrote itself is never touched, whatever its status.
 //!
@@ -10,6 +11,7 @@
 use std::any::Any;
 use std::future::{Ready, ready};
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
@@ -18,19 +20,30 @@ use actix_web::{HttpMessage, HttpResponse};
 use futures_util::FutureExt;
 use futures_util::future::{self, CatchUnwind, Either, Join, Map};
 
+use super::cors::{Asked, Cors};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::unread::Unread;
 use crate::error::Error;
 use crate::handlers::error::ApiError;
 
 /// The layer, for `App::wrap`.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Respond;
+#[derive(Debug, Clone, Default)]
+pub struct Respond {
+    cors: Option<Arc<Cors>>,
+}
+
+impl Respond {
+    /// With the list of web origins, where there is one.
+    pub fn with(cors: Option<Arc<Cors>>) -> Self {
+        Self { cors }
+    }
+}
 
 /// The layer around one worker's service.
 #[derive(Debug)]
 pub struct RespondService<S> {
     inner: S,
+    cors: Option<Arc<Cors>>,
 }
 
 impl<S, B> Transform<S, ServiceRequest> for Respond
@@ -45,7 +58,7 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
-        ready(Ok(RespondService { inner }))
+        ready(Ok(RespondService { inner, cors: self.cors.clone() }))
     }
 }
 
@@ -57,6 +70,7 @@ type Outcome<B> = Result<Result<ServiceResponse<B>, actix_web::Error>, Box<dyn A
 pub struct Exchange {
     id: RequestId,
     unread: Option<Unread>,
+    cors: Option<Asked>,
 }
 
 /// The inner future, or a panic from before there was one.
@@ -82,13 +96,14 @@ where
         let id = RequestId::of(request.headers());
         request.extensions_mut().insert(id.clone());
         let unread = Unread::of(&mut request);
+        let cors = self.cors.as_ref().map(|cors| cors.of(request.method(), request.headers()));
         // The request moves inside and comes back with the answer. A clone of it kept here would make actix panic, which
         // needs to be its only owner.
         let caught = match panic::catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) {
             Ok(answer) => Either::Left(AssertUnwindSafe(answer).catch_unwind()),
             Err(payload) => Either::Right(ready(Err(payload))),
         };
-        future::join(caught, ready(Exchange { id, unread })).map(finish)
+        future::join(caught, ready(Exchange { id, unread, cors })).map(finish)
     }
 }
 
@@ -154,11 +169,16 @@ fn dress<B: MessageBody + 'static>(
     failure: Option<&ApiError>,
     exchange: &Exchange,
 ) -> HttpResponse {
+    let preflight = failure.zip(exchange.cors.as_ref()).and_then(|(failure, asked)| asked.preflight(failure));
     let mut response = match failure {
+        Some(_) if preflight.is_some() => HttpResponse::NoContent().finish(),
         Some(failure) => failure.render(response, exchange.id.as_str()),
         None => response.map_into_boxed_body(),
     };
     harden(response.headers_mut(), &exchange.id);
+    if let Some(asked) = &exchange.cors {
+        asked.dress(response.headers_mut(), preflight.as_deref());
+    }
     match &exchange.unread {
         Some(unread) => unread.keep_with(response),
         None => response,
@@ -222,8 +242,12 @@ mod tests {
         panic!("before there is a future")
     }
 
-    /// The answer to `GET path`. Like the server, it makes an answer of an error.
     async fn get(path: &str) -> Answer {
+        get_from(path, Respond::default()).await
+    }
+
+    /// The answer to `GET path` of a page. Like the server, it makes an answer of an error.
+    async fn get_from(path: &str, respond: Respond) -> Answer {
         let own = async || HttpResponse::ServiceUnavailable().body("own words");
         let cached = async || HttpResponse::Ok().insert_header(("cache-control", "max-age=60")).body("c");
         let app = App::new()
@@ -239,9 +263,10 @@ mod tests {
             .service(web::resource("/eager").wrap_fn(eager).to(HttpResponse::Ok))
             .service(web::resource("/stock").route(web::post().to(HttpResponse::Ok)))
             .default_service(web::to(nowhere))
-            .wrap(Respond);
+            .wrap(respond);
         let app = test::init_service(app).await;
-        let request = test::TestRequest::get().uri(path).insert_header(("x-request-id", "id-1")).to_request();
+        let request = test::TestRequest::get().uri(path).insert_header(("x-request-id", "id-1"));
+        let request = request.insert_header(("origin", "https://a.example")).to_request();
         let response = match app.call(request).await {
             Ok(answer) => answer.into_parts().1,
             Err(error) => error.error_response(),
@@ -293,6 +318,21 @@ mod tests {
 
             assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code), "{path}");
             assert!(!answer.body.contains("hunter2"), "{path}: {}", answer.body);
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_listed_page_can_read_every_answer_and_without_a_list_there_is_no_word_of_it() {
+        for path in ["/fine", "/own", "/bare", "/query", "/broken", "/panics", "/eager", "/refused", "/stock", "/none"]
+        {
+            let cors = Cors::new(&["https://a.example".parse().unwrap()]).map(Arc::new);
+            let answer = get_from(path, Respond::with(cors)).await;
+            assert_eq!(answer.header("access-control-allow-origin"), "https://a.example", "{path}");
+            assert_eq!(answer.header("vary"), "Origin", "{path}");
+
+            let plain = get(path).await;
+            assert_eq!(plain.header("access-control-allow-origin"), "", "{path}");
+            assert_eq!(plain.header("vary"), "", "{path}");
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Answer, PASSWORD, TestServer};
 
 /// Every path with the methods that it answers to.
-const PATHS: [(&str, &str); 9] = [
+pub const PATHS: [(&str, &str); 9] = [
     ("/api", "GET, HEAD"),
     ("/api/register", "POST"),
     ("/api/login", "POST"),

@@ -8,6 +8,7 @@
 )]
 
 mod changes;
+mod cors;
 mod downtime;
 mod everywhere;
 mod fence;

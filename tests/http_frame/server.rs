@@ -88,7 +88,7 @@ impl Server {
                 .service(at("/panics").get(panics))
                 .service(resource("/fails").wrap_fn(fails).to(HttpResponse::Ok))
                 .default_service(web::to(nowhere))
-                .wrap(Respond)
+                .wrap(Respond::default())
         };
         let (started, running) = mpsc::channel();
         let thread = std::thread::spawn(move || {

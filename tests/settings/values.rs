@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
-use latchkey::config::{Database, Grace, LogFormat, Settings};
+use latchkey::config::{Database, Grace, LogFormat, Origin, Settings};
 
 use crate::{CANARY, JWT, Place, REFRESH, pair};
 
@@ -14,6 +14,7 @@ fn nothing_has_to_be_given() {
     let settings = Place::new().load(&[]).unwrap();
 
     assert_eq!((settings.host.as_str(), settings.port), ("127.0.0.1", 3000));
+    assert_eq!(settings.cors_origins, []);
     assert_eq!((settings.jwt_issuer.as_str(), settings.jwt_audience.as_str()), ("latchkey", "latchkey"));
     assert_eq!(settings.access_token_ttl, Duration::from_secs(15 * 60));
     assert_eq!(settings.refresh_token_ttl, Duration::from_secs(7 * 24 * 60 * 60));
@@ -34,6 +35,7 @@ fn every_setting_can_be_chosen() {
         .load(&[
             ("HOST", "::"),
             ("PORT", "0"),
+            ("CORS_ORIGINS", "https://app.test, http://localhost:5173"),
             ("DATABASE_URL", "sqlite:///srv/latchkey.db"),
             ("JWT_SECRET_FILE", &jwt_file),
             ("REFRESH_TOKEN_SECRET", REFRESH),
@@ -54,6 +56,8 @@ fn every_setting_can_be_chosen() {
         .unwrap();
 
     assert_eq!((settings.host.as_str(), settings.port), ("::", 0));
+    let origins: Vec<_> = settings.cors_origins.iter().map(Origin::as_str).collect();
+    assert_eq!(origins, ["https://app.test", "http://localhost:5173"]);
     assert_eq!(settings.database, Database::Sqlite("/srv/latchkey.db".into()));
     assert_eq!(pair(&settings), (JWT.into(), REFRESH.into()));
     assert_eq!((settings.jwt_issuer.as_str(), settings.jwt_audience.as_str()), ("https://id.test", "shop"));
@@ -69,9 +73,10 @@ fn every_setting_can_be_chosen() {
 }
 
 /// One refused value for every setting, with a canary where text fits.
-const MALFORMED: [(&str, &str); 20] = [
+const MALFORMED: [(&str, &str); 21] = [
     ("HOST", "canary7:3000"),
     ("PORT", "canary7"),
+    ("CORS_ORIGINS", "https://canary7.example/"),
     ("DATABASE_URL", "postgres://latchkey:canary7@localhost/latchkey"),
     ("JWT_SECRET", "canary7"),
     ("JWT_SECRET_FILE", "/nowhere/canary7"),
