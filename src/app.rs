@@ -22,7 +22,7 @@ use crate::actors::password_hasher::Hashing;
 use crate::actors::refresh_tokens::{RefreshTokens, Sessions};
 use crate::actors::user_store::UserStore;
 use crate::clock::Clock;
-use crate::config::{Database, Settings};
+use crate::config::{Database, PasswordPolicy, Settings};
 use crate::error::Error;
 use crate::handlers;
 use crate::handlers::health::Readiness;
@@ -118,7 +118,10 @@ impl Server {
             users,
             sessions,
             hashing,
-            password_policy: Policy::Basic,
+            password_policy: match settings.password_policy {
+                PasswordPolicy::Basic => Policy::Basic,
+                PasswordPolicy::Nist => Policy::Nist,
+            },
             access_tokens: AccessTokens::hs256(
                 &settings.jwt_secret,
                 &settings.jwt_issuer,

@@ -34,7 +34,8 @@ use zeroize::Zeroizing;
 
 use self::catalogue::{
     ACCESS_TOKEN_TTL, ALLOW_WEAK_HASH, BCRYPT_COST, CORS_ORIGINS, DATABASE_URL, HASH_MAX_WAIT, HASH_THREADS, HOST,
-    JWT_AUDIENCE, JWT_ISSUER, LOG_FORMAT, PORT, REFRESH_GRACE, REFRESH_TOKEN_TTL, RUST_LOG, SESSION_TTL, WORKERS,
+    JWT_AUDIENCE, JWT_ISSUER, LOG_FORMAT, PASSWORD_POLICY, PORT, REFRESH_GRACE, REFRESH_TOKEN_TTL, RUST_LOG,
+    SESSION_TTL, WORKERS,
 };
 pub use self::effective::Effective;
 pub use self::error::SettingsError;
@@ -91,6 +92,8 @@ pub struct Settings {
     pub session_ttl: Duration,
     /// `REFRESH_GRACE`.
     pub refresh_grace: Grace,
+    /// `PASSWORD_POLICY`: what a new password must be.
+    pub password_policy: PasswordPolicy,
     /// `BCRYPT_COST`: base-2 logarithm of the rounds.
     pub bcrypt_cost: u32,
     /// `HASH_THREADS`.
@@ -174,6 +177,7 @@ impl Settings {
             refresh_token_ttl: source.read(&REFRESH_TOKEN_TTL, parse::duration)?,
             session_ttl: source.read(&SESSION_TTL, parse::duration)?,
             refresh_grace: source.read(&REFRESH_GRACE, parse::grace)?,
+            password_policy: source.read(&PASSWORD_POLICY, parse::password_policy)?,
             bcrypt_cost: source.read(&BCRYPT_COST, parse::bcrypt_cost)?,
             hash_threads: source.read_or(&HASH_THREADS, parse::threads, cores)?,
             hash_max_wait: source.read(&HASH_MAX_WAIT, parse::hash_max_wait)?,
@@ -215,6 +219,15 @@ pub struct Grace {
     pub window: Duration,
     /// A lone owner may come back with the parent at any time.
     pub until_used: bool,
+}
+
+/// `PASSWORD_POLICY`; what each of them asks for is `passwords`' business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordPolicy {
+    /// Long enough.
+    Basic,
+    /// Long, and none that is tried first.
+    Nist,
 }
 
 /// `LOG_FORMAT`.

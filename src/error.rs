@@ -65,6 +65,10 @@ pub enum PasswordRefusal {
     TooLong,
     /// A control character; bcrypt would ignore everything from a NUL byte on.
     ControlCharacter,
+    /// On the list of common passwords, or stretched from one of it.
+    Common,
+    /// The username, or stretched from it.
+    Username,
 }
 
 impl fmt::Display for PasswordRefusal {
@@ -73,6 +77,8 @@ impl fmt::Display for PasswordRefusal {
             Self::TooShort { least } => write!(out, "shorter than {least} characters"),
             Self::TooLong => out.write_str("longer than 72 bytes"),
             Self::ControlCharacter => out.write_str("contains a control character"),
+            Self::Common => out.write_str("common"),
+            Self::Username => out.write_str("made of the username"),
         }
     }
 }

@@ -4,6 +4,10 @@
 //! whatever made it fail. Pure but for the work itself: the caller decides on which thread that happens.
 //!
 //! text -> [`Password::parse`] (NFC, no control characters, at most 72 bytes) -> [`Hasher::hash`] / [`Hasher::check`]
+//! a new one: text + username -> [`Policy::accept`] -> [`Hasher::hash`]
+
+mod common;
+mod policy;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,12 +17,11 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
+pub use self::policy::Policy;
 use crate::error::{Error, PasswordRefusal, Result};
 
 /// The bytes of a password that bcrypt reads; it ignores the rest without a word.
 const LONGEST_BYTES: usize = 72;
-/// Policy `basic`: the least number of characters.
-const BASIC_LEAST_CHARACTERS: usize = 8;
 /// The cost that the estimate measures: the cheapest there is, about a millisecond.
 const MEASURED_COST: u32 = 4;
 /// Measurements of which the estimate takes the fastest: the others were interrupted.
@@ -71,27 +74,6 @@ impl Password {
 impl fmt::Debug for Password {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Password(…)")
-    }
-}
-
-/// What a new password must be beyond what bcrypt needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
-    /// At least 8 characters.
-    Basic,
-}
-
-impl Policy {
-    /// Parses a password that is to be set. Errors: [`Error::WeakPassword`].
-    pub fn accept(self, submitted: &Submitted) -> Result<Password> {
-        let least = match self {
-            Self::Basic => BASIC_LEAST_CHARACTERS,
-        };
-        let password = Password::parse(submitted).map_err(Error::WeakPassword)?;
-        if password.0.chars().count() < least {
-            return Err(Error::WeakPassword(PasswordRefusal::TooShort { least }));
-        }
-        Ok(password)
     }
 }
 
@@ -243,14 +225,6 @@ mod tests {
         let typed = password("cafe\u{301} noir");
 
         assert_eq!(hasher.check(Some(&typed), Some(&hash)).unwrap(), Checked::Matches { stronger: None });
-    }
-
-    #[test]
-    fn length_is_counted_in_characters() {
-        let accept = |text: &str| Policy::Basic.accept(&Submitted::new(text.to_owned())).map(|_| ());
-        assert_eq!(accept("1234567"), Err(Error::WeakPassword(PasswordRefusal::TooShort { least: 8 })));
-        assert_eq!(accept("12345678"), Ok(()));
-        assert_eq!(accept("ééééééé"), Err(Error::WeakPassword(PasswordRefusal::TooShort { least: 8 })));
     }
 
     #[test]

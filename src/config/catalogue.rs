@@ -30,6 +30,7 @@ pub(super) const ACCESS_TOKEN_TTL: Setting = setting("ACCESS_TOKEN_TTL", "15m");
 pub(super) const REFRESH_TOKEN_TTL: Setting = setting("REFRESH_TOKEN_TTL", "7d");
 pub(super) const SESSION_TTL: Setting = setting("SESSION_TTL", "30d");
 pub(super) const REFRESH_GRACE: Setting = setting("REFRESH_GRACE", "10s");
+pub(super) const PASSWORD_POLICY: Setting = setting("PASSWORD_POLICY", "basic");
 pub(super) const BCRYPT_COST: Setting = setting("BCRYPT_COST", "12");
 pub(super) const ALLOW_WEAK_HASH: Setting = setting("ALLOW_WEAK_HASH", "0");
 pub(super) const HASH_THREADS: Setting = setting("HASH_THREADS", "");
@@ -39,7 +40,7 @@ pub(super) const LOG_FORMAT: Setting = setting("LOG_FORMAT", "text");
 pub(super) const RUST_LOG: Setting = setting("RUST_LOG", "info");
 
 /// Every setting there is, in the order of `.env.example`.
-pub(super) const ALL: [Setting; 21] = [
+pub(super) const ALL: [Setting; 22] = [
     HOST,
     PORT,
     CORS_ORIGINS,
@@ -54,6 +55,7 @@ pub(super) const ALL: [Setting; 21] = [
     REFRESH_TOKEN_TTL,
     SESSION_TTL,
     REFRESH_GRACE,
+    PASSWORD_POLICY,
     BCRYPT_COST,
     ALLOW_WEAK_HASH,
     HASH_THREADS,

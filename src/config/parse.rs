@@ -10,7 +10,7 @@ use std::time::Duration;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::source::Parsed;
-use super::{Database, Grace, LogFormat};
+use super::{Database, Grace, LogFormat, PasswordPolicy};
 
 /// RFC 1035 §2.3.4: no name in the DNS is longer.
 const LONGEST_HOST: usize = 253;
@@ -132,6 +132,15 @@ pub(super) fn grace(text: &str) -> Parsed<Grace> {
         return Err("longer than 5m; for clients that stay away longer there is until-used");
     }
     Ok(Grace { window, until_used: false })
+}
+
+/// `basic` or `nist`.
+pub(super) fn password_policy(text: &str) -> Parsed<PasswordPolicy> {
+    match text {
+        "basic" => Ok(PasswordPolicy::Basic),
+        "nist" => Ok(PasswordPolicy::Nist),
+        _ => Err("neither basic nor nist"),
+    }
 }
 
 /// The base-2 logarithm of the rounds.
@@ -325,6 +334,11 @@ mod tests {
         }
         for text in ["", "JSON", "logfmt"] {
             assert!(log_format(text).is_err(), "{text}");
+        }
+        assert_eq!(password_policy("basic"), Ok(PasswordPolicy::Basic));
+        assert_eq!(password_policy("nist"), Ok(PasswordPolicy::Nist));
+        for text in ["", "NIST", "none", "strict"] {
+            assert!(password_policy(text).is_err(), "{text}");
         }
     }
 

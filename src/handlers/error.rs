@@ -236,6 +236,8 @@ fn password_detail(refusal: PasswordRefusal) -> Cow<'static, str> {
         PasswordRefusal::TooShort { least } => format!("A password has at least {least} characters.").into(),
         PasswordRefusal::TooLong => "A password has at most 72 bytes in UTF-8.".into(),
         PasswordRefusal::ControlCharacter => "A password has no control characters.".into(),
+        PasswordRefusal::Common => "The password is one that is tried first, or made of such.".into(),
+        PasswordRefusal::Username => "A password is not made of the username.".into(),
     }
 }
 
@@ -340,6 +342,9 @@ mod tests {
             (PasswordRefusal::TooShort { least: 8 }, "8 characters"),
             (PasswordRefusal::TooLong, "72 bytes"),
             (PasswordRefusal::ControlCharacter, "control characters"),
+            (PasswordRefusal::TooShort { least: 15 }, "15 characters"),
+            (PasswordRefusal::Common, "tried first"),
+            (PasswordRefusal::Username, "made of the username"),
         ] {
             let (_, body) = rendered(&Error::WeakPassword(refusal).into());
             assert!(body["detail"].as_str().unwrap().contains(rule), "{body}");

@@ -41,7 +41,7 @@ struct User<'a> {
 /// a hash is spent on it, and the store has the last word.
 pub async fn register(services: Data<Services>, body: Json<Registration>) -> Result<HttpResponse, ApiError> {
     let username = Username::parse(&body.username)?;
-    let password = services.password_policy.accept(&body.password)?;
+    let password = services.password_policy.accept(&body.password, &username)?;
     let permit = services.hashing.admit()?;
     if services.users.find(username.clone()).await?.is_some() {
         return Err(Error::UsernameTaken.into());

@@ -23,6 +23,7 @@ mod limits;
 mod login;
 mod logout;
 mod operations;
+mod password_policy;
 mod problems;
 mod profile;
 mod races;

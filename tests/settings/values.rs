@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
-use latchkey::config::{Database, Grace, LogFormat, Origin, Settings};
+use latchkey::config::{Database, Grace, LogFormat, Origin, PasswordPolicy, Settings};
 
 use crate::{CANARY, JWT, Place, REFRESH, pair};
 
@@ -20,6 +20,7 @@ fn nothing_has_to_be_given() {
     assert_eq!(settings.refresh_token_ttl, Duration::from_secs(7 * 24 * 60 * 60));
     assert_eq!(settings.session_ttl, Duration::from_secs(30 * 24 * 60 * 60));
     assert_eq!(settings.refresh_grace, Grace { window: Duration::from_secs(10), until_used: false });
+    assert_eq!(settings.password_policy, PasswordPolicy::Basic);
     assert_eq!((settings.bcrypt_cost, settings.hash_max_wait), (12, Duration::from_secs(3)));
     let cores = std::thread::available_parallelism().unwrap().get();
     assert_eq!((settings.hash_threads, settings.workers), (cores, cores));
@@ -45,6 +46,7 @@ fn every_setting_can_be_chosen() {
             ("REFRESH_TOKEN_TTL", "1h"),
             ("SESSION_TTL", "1h"),
             ("REFRESH_GRACE", "until-used"),
+            ("PASSWORD_POLICY", "nist"),
             ("BCRYPT_COST", "4"),
             ("ALLOW_WEAK_HASH", "1"),
             ("HASH_THREADS", "3"),
@@ -67,13 +69,14 @@ fn every_setting_can_be_chosen() {
         (Duration::from_secs(3600), Duration::from_secs(3600))
     );
     assert_eq!(settings.refresh_grace, Grace { window: Duration::from_secs(10), until_used: true });
+    assert_eq!(settings.password_policy, PasswordPolicy::Nist);
     assert_eq!((settings.bcrypt_cost, settings.hash_max_wait), (4, Duration::from_millis(500)));
     assert_eq!((settings.hash_threads, settings.workers), (3, 5));
     assert_eq!((settings.log_format, settings.log_filter.as_str()), (LogFormat::Json, "warn,latchkey=debug"));
 }
 
 /// One refused value for every setting, with a canary where text fits.
-const MALFORMED: [(&str, &str); 21] = [
+const MALFORMED: [(&str, &str); 22] = [
     ("HOST", "canary7:3000"),
     ("PORT", "canary7"),
     ("CORS_ORIGINS", "https://canary7.example/"),
@@ -88,6 +91,7 @@ const MALFORMED: [(&str, &str); 21] = [
     ("REFRESH_TOKEN_TTL", "7canary7"),
     ("SESSION_TTL", "canary7d"),
     ("REFRESH_GRACE", "canary7"),
+    ("PASSWORD_POLICY", "canary7"),
     ("BCRYPT_COST", "canary7"),
     ("ALLOW_WEAK_HASH", "canary7"),
     ("HASH_THREADS", "canary7"),
