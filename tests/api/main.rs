@@ -29,6 +29,7 @@ mod profile;
 mod races;
 mod refresh;
 mod register;
+mod rehash;
 mod reuse;
 mod rotation;
 mod server;
