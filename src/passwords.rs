@@ -10,7 +10,7 @@ mod common;
 mod policy;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use icu_normalizer::ComposingNormalizerBorrowed;
@@ -121,13 +121,16 @@ pub enum Checked {
 #[derive(Debug)]
 pub struct Hasher {
     cost: u32,
+    /// The dearest hash that was checked so far, or today's cost: what a failure has to cost. Hashes from before
+    /// `BCRYPT_COST` was lowered, or imported ones, are dearer than today's.
+    dearest: AtomicU32,
     rounds: AtomicU64,
 }
 
 impl Hasher {
     /// For new hashes at `cost` (base-2 logarithm of the rounds).
     pub fn new(cost: u32) -> Self {
-        Self { cost, rounds: AtomicU64::new(0) }
+        Self { cost, dearest: AtomicU32::new(cost), rounds: AtomicU64::new(0) }
     }
 
     /// Rounds done so far, dummies included: what a test compares instead of time.
@@ -154,13 +157,14 @@ impl Hasher {
         bcrypt::hash(password.0.as_bytes(), self.cost).map(PasswordHash).map_err(|_| Error::Internal("bcrypt"))
     }
 
-    /// Checks what was submitted against what is stored. Either may be missing; a failure costs one hash at today's cost
-    /// in every case, and a cheaper stored hash is topped up to it.
+    /// Checks what was submitted against what is stored. Either may be missing; a failure costs as much as the dearest
+    /// hash that was seen, today's at least, and what is cheaper is topped up to it.
     pub fn check(&self, submitted: Option<&Password>, stored: Option<&PasswordHash>) -> Result<Checked> {
         let (Some(password), Some(hash), Some(cost)) = (submitted, stored, stored.and_then(PasswordHash::cost)) else {
-            self.burn(self.cost);
+            self.burn(self.dearest.load(Ordering::Relaxed));
             return Ok(Checked::Differs);
         };
+        let dearest = self.dearest.fetch_max(cost, Ordering::Relaxed).max(cost);
         match bcrypt::verify(password.0.as_bytes(), hash.expose()) {
             Ok(true) => {
                 self.count(cost);
@@ -169,11 +173,11 @@ impl Hasher {
             }
             Ok(false) => {
                 self.count(cost);
-                // The rounds at cost c, c, c+1, … add up to those at today's cost.
-                (cost..self.cost).for_each(|step| self.burn(step));
+                // The rounds at cost c, c, c+1, … add up to those of the dearest.
+                (cost..dearest).for_each(|step| self.burn(step));
             }
             // Not a hash after all, so nothing was computed yet.
-            Err(_) => self.burn(self.cost),
+            Err(_) => self.burn(dearest),
         }
         Ok(Checked::Differs)
     }
@@ -246,6 +250,21 @@ mod tests {
         for (submitted, stored) in cases {
             let before = hasher.rounds();
             assert_eq!(hasher.check(submitted, stored).unwrap(), Checked::Differs);
+            assert_eq!(hasher.rounds() - before, 1 << 6);
+        }
+    }
+
+    #[test]
+    fn once_a_dearer_hash_was_seen_every_failure_costs_as_much_as_that() {
+        let wrong = password("wrong password");
+        let dearer = Hasher::new(6).hash(&password("right password")).unwrap();
+        let hasher = Hasher::new(4);
+        let todays = hasher.hash(&password("right password")).unwrap();
+        hasher.check(Some(&wrong), Some(&dearer)).unwrap();
+
+        for stored in [Some(&dearer), Some(&todays), None] {
+            let before = hasher.rounds();
+            assert_eq!(hasher.check(Some(&wrong), stored).unwrap(), Checked::Differs);
             assert_eq!(hasher.rounds() - before, 1 << 6);
         }
     }

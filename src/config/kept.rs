@@ -37,8 +37,10 @@ const HEADER: &str = "\
 # Made by latchkey on its first run. Whoever reads this can forge tokens: keep it at mode 0600.
 # Back it up, but apart from the database: both together hold every token. Without it, everybody has to log in again.
 ";
-const GARBLED: &str = "is incomplete or was changed; bring it back from a backup, or delete it to have new ones made, \
-                       after which everybody has to log in again";
+const GARBLED: &str = "is incomplete or was changed; bring it back from a backup, or give JWT_SECRET and \
+                       REFRESH_TOKEN_SECRET, after which everybody has to log in again";
+const LOST: &str = "is missing although the database is not new; bring it back from a backup, or give JWT_SECRET and \
+                    REFRESH_TOKEN_SECRET, after which everybody has to log in again";
 
 /// What stands between us and the secrets, and what to do about it. Never holds a part of the file.
 type Problem = Cow<'static, str>;
@@ -52,10 +54,15 @@ pub(super) fn path_beside(database: &Path) -> PathBuf {
     database.with_file_name(name)
 }
 
-/// The secrets of this file; where there is none, it is made first.
-pub(super) fn find_or_make(path: &Path) -> Result<Secrets, Problem> {
+/// The secrets of this file; where there is none, it is made first, unless `database` holds something already: with other
+/// secrets than its own, everybody would be told for good that their token is unknown.
+pub(super) fn find_or_make(path: &Path, database: &Path) -> Result<Secrets, Problem> {
     if let Some(found) = find(path)? {
         return Ok(found);
+    }
+    if fs::metadata(database).is_ok_and(|about| about.len() > 0) {
+        // Many may start together: who made the database meanwhile made the secrets before it.
+        return find(path)?.ok_or(LOST.into());
     }
     make(path).map_err(|cause| {
         format!("cannot be made: {cause}; make its directory writable, or give JWT_SECRET and REFRESH_TOKEN_SECRET")
@@ -77,8 +84,8 @@ pub(super) fn find(path: &Path) -> Result<Option<Secrets>, Problem> {
         return Err("is not a file; it should hold the secrets".into());
     }
     if about.permissions().mode() & 0o077 != 0 {
-        return Err("is open to group or others; chmod 600 it, or delete it to have new secrets made if somebody may \
-                    have read it (everybody has to log in again)"
+        return Err("is open to group or others; chmod 600 it, or, if somebody may have read it, give JWT_SECRET and \
+                    REFRESH_TOKEN_SECRET instead (everybody has to log in again)"
             .into());
     }
     let mut text = Zeroizing::new(String::with_capacity(LONGEST_FILE as usize + 1));

@@ -39,8 +39,9 @@ impl Secrets {
         match (jwt, refresh_token) {
             (Some(jwt), Some(refresh_token)) => Self { jwt, refresh_token }.checked(),
             (jwt, refresh_token) => {
-                let path = kept_beside(database);
-                let kept = kept::find_or_make(&path).map_err(|reason| unusable(jwt.as_ref(), path, reason))?;
+                let Database::Sqlite(file) = database;
+                let path = kept::path_beside(file);
+                let kept = kept::find_or_make(&path, file).map_err(|reason| unusable(jwt.as_ref(), path, reason))?;
                 kept.overruled_by(jwt, refresh_token).checked()
             }
         }
@@ -53,7 +54,8 @@ impl Secrets {
         match (jwt, refresh_token) {
             (Some(jwt), Some(refresh_token)) => Self { jwt, refresh_token }.checked().map(|_| None),
             (jwt, refresh_token) => {
-                let path = kept_beside(database);
+                let Database::Sqlite(file) = database;
+                let path = kept::path_beside(file);
                 match kept::find(&path).map_err(|reason| unusable(jwt.as_ref(), path.clone(), reason))? {
                     Some(kept) => {
                         kept.overruled_by(jwt, refresh_token).checked().map(|_| Some(KeptFile { path, exists: true }))
@@ -83,11 +85,6 @@ pub(super) struct KeptFile {
     pub(super) path: PathBuf,
     /// It is made at the first start otherwise.
     pub(super) exists: bool,
-}
-
-fn kept_beside(database: &Database) -> PathBuf {
-    let Database::Sqlite(database) = database;
-    kept::path_beside(database)
 }
 
 /// The refusal names the first secret that was to come from the file.

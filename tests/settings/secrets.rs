@@ -162,3 +162,18 @@ fn settings_do_not_show_their_secrets_in_debug_output() {
     let shown = format!("{settings:?}");
     assert!(!shown.contains(JWT) && !shown.contains(REFRESH), "{shown}");
 }
+
+#[test]
+fn new_secrets_are_not_made_beside_a_database_that_is_not_new() {
+    let place = Place::new();
+    place.load(&[]).unwrap();
+    fs::remove_file(place.secrets_file()).unwrap();
+    fs::write(place.path("data/latchkey.db"), "rows").unwrap();
+
+    let refusal = place.refusal(&[]);
+
+    let start = format!("JWT_SECRET: {}: is missing although the database is not new; ", place.secrets_file().display());
+    assert!(refusal.starts_with(&start) && !refusal.contains('\n'), "{refusal}");
+    assert_eq!(place.names_in("data"), ["latchkey.db"]);
+    assert!(place.load(&[("JWT_SECRET", JWT), ("REFRESH_TOKEN_SECRET", REFRESH)]).is_ok());
+}

@@ -79,7 +79,10 @@ fn a_password_change_ends_every_session_and_every_access_token_from_before(engin
     assert_eq!(endings(&done.revocations), [everybody_below(&alice, 2)]);
     assert_eq!(db.kept_endings(), [everybody_below(&alice, 2)]);
     let changed = db.find("alice").unwrap();
-    assert_eq!((changed.hash.clone(), changed.epoch, changed.principal.version), (hash("another hash"), Epoch(2), Version(2)));
+    assert_eq!(
+        (changed.hash.clone(), changed.epoch, changed.principal.version),
+        (hash("another hash"), Epoch(2), Version(2))
+    );
     assert_eq!(db.present(phone.session, 1), "refused: revoked");
     assert_eq!(db.present(laptop.session, 1), "refused: revoked");
     assert_eq!(db.present(bobs.session, 1), "granted 2");
