@@ -252,7 +252,7 @@ fn greeting(address: SocketAddr) -> String {
     }
     let api = format!("http://{reachable}/api");
     let json = "-H 'Content-Type: application/json'";
-    let user = r#"-d '{"username":"testuser","password":"password123"}'"#;
+    let user = r#"-d '{"username":"demo","password":"demo-password"}'"#;
     format!(
         "\nNobody has registered yet. Try it:\n\n\
          curl -s {api}/register {json} {user}\n\
