@@ -25,6 +25,7 @@ mod logout;
 mod operations;
 mod password_policy;
 mod problems;
+mod overload;
 mod profile;
 mod races;
 mod refresh;

@@ -185,9 +185,13 @@ impl TestServer {
         self.post("/api/login", &json!({"username": username, "password": password})).await
     }
 
+    pub async fn register(&self, username: &str, password: &str) -> Answer {
+        self.post("/api/register", &json!({"username": username, "password": password})).await
+    }
+
     /// Registers a user with [`PASSWORD`] and logs them in.
     pub async fn registered(&self, username: &str) -> Tokens {
-        let answer = self.post("/api/register", &json!({"username": username, "password": PASSWORD})).await;
+        let answer = self.register(username, PASSWORD).await;
         assert_eq!(answer.status, 201, "{}", answer.body);
         self.login(username, PASSWORD).await.tokens()
     }
