@@ -172,7 +172,8 @@ fn new_secrets_are_not_made_beside_a_database_that_is_not_new() {
 
     let refusal = place.refusal(&[]);
 
-    let start = format!("JWT_SECRET: {}: is missing although the database is not new; ", place.secrets_file().display());
+    let start =
+        format!("JWT_SECRET: {}: is missing although the database is not new; ", place.secrets_file().display());
     assert!(refusal.starts_with(&start) && !refusal.contains('\n'), "{refusal}");
     assert_eq!(place.names_in("data"), ["latchkey.db"]);
     assert!(place.load(&[("JWT_SECRET", JWT), ("REFRESH_TOKEN_SECRET", REFRESH)]).is_ok());
