@@ -97,6 +97,7 @@ pub(super) fn open(path: &Path, mut rules: Rules, clock: &Clock) -> Result<Opene
     refuse_times_ahead(last.as_ref(), clock)?;
     configure(&connection)?;
     migrate(&mut connection, clock)?;
+    sync_log(path)?;
     rules.rotation.resumed = last.map(|(last_alive, open_after)| {
         clock.note(last_alive);
         Resumed { last_alive, started_at: clock.now(), open_after }
@@ -254,6 +255,21 @@ fn make_file(path: &Path) -> Result<(), OpenError> {
     }
     // Also where the file is there: whoever made it may have died before this.
     sync_directory(&directory_of(path))
+}
+
+/// Makes durable what is recovered from the log. A process that died between a write and its sync leaves commits that nobody
+/// was told of; from here on they are answered from, often without a commit of our own (a renewal that is asked again, a
+/// logout of a session that has ended), and a power cut must not take back what an answer was made of.
+fn sync_log(path: &Path) -> Result<(), OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    // SQLite's locks are on the other files, so that closing this handle loses none.
+    match File::open(name).and_then(|log| log.sync_all()) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(OpenError::Io { what: "syncing the database's log", source })
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// A new name is durable only once its directory is.
