@@ -217,18 +217,28 @@ fn directory_of(path: &Path) -> PathBuf {
     }
 }
 
+/// Makes the directory. Each level is a name in the one above it, and made durable there; also where it was there, because
+/// whoever made it may have died before that, and everything that is acknowledged from now on lies below it.
 fn make_directory(path: &Path) -> Result<(), OpenError> {
     let what = "making the database's directory";
     let directory = directory_of(path);
-    if directory.is_dir() {
-        return Ok(());
-    }
-    let missing: Vec<_> =
-        directory.ancestors().take_while(|level| !level.as_os_str().is_empty() && !level.exists()).collect();
+    let levels = || directory.ancestors().filter(|level| level.parent().is_some());
+    let missing: Vec<_> = levels().filter(|level| !level.exists()).collect();
     let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&directory);
     made.map_err(|source| OpenError::Io { what, source })?;
-    // Each level is a new name in the one above it.
-    missing.into_iter().try_for_each(|level| sync_directory(&directory_of(level)))
+    for level in levels() {
+        match sync_directory(&directory_of(level)) {
+            Err(OpenError::Io { source, .. }) if !missing.contains(&level) && is_out_of_reach(&source) => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
+}
+
+/// What an operator prepared may stand where this process may not read, or in a file system that is never written.
+fn is_out_of_reach(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported)
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {
