@@ -19,6 +19,14 @@ const ANSWERS: RangeInclusive<usize> = 40..=500;
 /// What one person may still be answered after the server was told to stop. It drains within a few answers.
 const MOST_AFTER: usize = 10_000;
 
+/// Draws a seed, or takes the one that is given, and prints it: a failing test shows it.
+pub fn seeded() -> StdRng {
+    let given = std::env::var("LATCHKEY_CRASH_SEED").ok();
+    let seed = given.map_or_else(rand::random, |seed| seed.parse().expect("LATCHKEY_CRASH_SEED: a number"));
+    println!("LATCHKEY_CRASH_SEED={seed}");
+    StdRng::seed_from_u64(seed)
+}
+
 /// The persons, and when to interrupt them.
 pub struct Crowd {
     persons: Vec<Person>,
@@ -26,12 +34,8 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Draws a seed, or takes the one that is given, and prints it: a failing test shows it.
     pub fn new(grace: Grace) -> Self {
-        let given = std::env::var("LATCHKEY_CRASH_SEED").ok();
-        let seed = given.map_or_else(rand::random, |seed| seed.parse().expect("LATCHKEY_CRASH_SEED: a number"));
-        println!("LATCHKEY_CRASH_SEED={seed}");
-        let mut rng = StdRng::seed_from_u64(seed);
+        let mut rng = seeded();
         let persons = (0..PERSONS).map(|number| Person::new(format!("p{number}"), grace, rng.random())).collect();
         Self { persons, rng }
     }

@@ -30,5 +30,6 @@ mod client;
 mod crowd;
 mod kill;
 mod person;
+mod power;
 mod process;
 mod stop;

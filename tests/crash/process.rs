@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -37,21 +37,30 @@ impl Place {
         Self(TempDir::new().unwrap())
     }
 
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     /// Starts a server and waits until it says where it listens.
     pub fn start(&self, changes: &[(&str, &str)]) -> Process {
+        self.try_to_start(changes).unwrap_or_else(|ended| panic!("the server did not start: {}", ended.log))
+    }
+
+    /// Starts a server that may end before it says where it listens.
+    pub fn try_to_start(&self, changes: &[(&str, &str)]) -> Result<Process, Ended> {
         let mut process = self.spawn(changes);
-        let line = process.output.wait_for(LISTENING).unwrap_or_else(|| {
-            panic!("the server did not start: {}", process.log.rest());
-        });
-        process.address = line.trim_start_matches(LISTENING).parse().unwrap();
-        process
+        match process.output.wait_for(LISTENING) {
+            None => Err(process.ended()),
+            Some(line) => {
+                process.address = line.trim_start_matches(LISTENING).parse().unwrap();
+                Ok(process)
+            }
+        }
     }
 
     /// Starts a server that must not come to listen, and waits for its end.
     pub fn start_in_vain(&self, changes: &[(&str, &str)]) -> Ended {
-        let mut process = self.spawn(changes);
-        assert_eq!(process.output.wait_for(LISTENING), None, "the server started");
-        process.ended()
+        self.try_to_start(changes).err().expect("the server started")
     }
 
     /// The binary with the defaults, [`SETTINGS`] and `changes`, and nothing else in its environment.
