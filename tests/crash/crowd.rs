@@ -40,6 +40,21 @@ impl Crowd {
         Self { persons, rng }
     }
 
+    /// Another one, whose names nobody had before.
+    pub fn of_passers_by() -> Self {
+        let mut rng = StdRng::seed_from_u64(rand::random());
+        let name = format!("passer-by-{:x}", rng.random::<u32>());
+        Self { persons: vec![Person::new(name, Grace::Default, rng.random())], rng }
+    }
+
+    /// Everybody does so many things, and is answered.
+    pub fn do_a_little(&mut self, address: SocketAddr, deeds: usize) {
+        for person in &mut self.persons {
+            let mut tabs = [Client::of(address), Client::of(address)];
+            (0..deeds).for_each(|_| person.act(&mut tabs).expect("an answer"));
+        }
+    }
+
     /// Everybody does this and that until they lose an answer; `interrupt` is called after so many answers, and must
     /// make them.
     pub fn busy_until<T>(&mut self, address: SocketAddr, interrupt: impl FnOnce() -> T) -> T {

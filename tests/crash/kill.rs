@@ -3,6 +3,7 @@
 use crate::client::{Client, Request};
 use crate::crowd::Crowd;
 use crate::person::{Grace, Interruption, PASSWORD};
+use crate::power::shim;
 use crate::process::Place;
 
 /// How often a test kills where nobody says otherwise: a few seconds' worth.
@@ -36,6 +37,39 @@ fn nothing_that_was_acknowledged_is_lost_and_nothing_spent_comes_back() {
 #[test]
 fn with_the_default_grace_a_crash_logs_nobody_out_and_there_is_one_lineage() {
     kill_and_check(&Place::new(), Grace::Default, &[]);
+}
+
+/// How much later a server is started than the one before it was killed: more than the default window, and little enough
+/// that an access token outlives two of them.
+const DOWNTIME_MS: usize = 60_000;
+/// What everybody does between two kills.
+const DEEDS_OF_PASSERS_BY: usize = 3;
+
+#[test]
+fn a_second_kill_inside_a_window_that_the_first_one_interrupted_logs_nobody_out() {
+    let place = Place::new();
+    let (mut crowd, mut clock) = (Crowd::new(Grace::Default), 0);
+    let mut start_later = || {
+        clock += DOWNTIME_MS;
+        place.start(&shim::clock_ahead(&clock.to_string()))
+    };
+    let mut server = start_later();
+    for _ in 0..rounds() {
+        crowd.check(server.address, Interruption::Kill);
+        crowd.busy_until(server.address, || server.kill());
+        place.assert_sound();
+
+        // Others change something, so that this life is noted; whoever lost an answer asks again only in the next one.
+        let server_between = start_later();
+        let mut passers_by = Crowd::of_passers_by();
+        passers_by.do_a_little(server_between.address, DEEDS_OF_PASSERS_BY);
+        server_between.kill();
+        place.assert_sound();
+        server = start_later();
+    }
+    crowd.check(server.address, Interruption::Kill);
+    server.stop();
+    place.assert_sound();
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn live(holders: &mut [Holder], server: &crate::process::Process, deeds: usize) 
                 })
             })
             .collect();
-        started.into_iter().map(|holder| holder.join().unwrap()).fold(true, |all, lost| all && lost)
+        started.into_iter().all(|holder| holder.join().unwrap())
     })
 }
 

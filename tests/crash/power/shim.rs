@@ -41,6 +41,11 @@ fn build() -> Result<String, &'static str> {
     Ok(library.to_str().unwrap().to_owned())
 }
 
+/// Settings under which the wall clock of a process is ahead by so many milliseconds; none where there is no shim.
+pub fn clock_ahead(millis: &str) -> Vec<(&'static str, &str)> {
+    shim().map_or_else(Vec::new, |shim| vec![("LD_PRELOAD", shim), ("SHIM_CLOCK_AHEAD_MS", millis)])
+}
+
 /// Past the capture of a test's output: a test that did not run should not look like one that passed.
 fn skipped(reason: &str) {
     io::stderr().write_all(format!("what needs the shim is skipped: {reason}\n").as_bytes()).unwrap();
@@ -93,7 +98,9 @@ impl Watched {
     pub fn is_watched(&self) -> bool {
         let watched = fs::metadata(self.path()).unwrap().len() > 0;
         if !watched {
-            assert!(!CERTAIN, "the shim saw nothing");
+            if CERTAIN {
+                panic!("the shim saw nothing");
+            }
             skipped("LD_PRELOAD does nothing here");
         }
         watched
