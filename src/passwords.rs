@@ -22,6 +22,8 @@ use crate::error::{Error, PasswordRefusal, Result};
 
 /// The bytes of a password that bcrypt reads; it ignores the rest without a word.
 const LONGEST_BYTES: usize = 72;
+/// How much dearer than today's a stored hash may be for every failure to be made to cost as much: sixteen times.
+const MOST_STEPS_ABOVE: u32 = 4;
 /// The cost that the estimate measures: the cheapest there is, about a millisecond.
 const MEASURED_COST: u32 = 4;
 /// Measurements of which the estimate takes the fastest: the others were interrupted.
@@ -164,7 +166,6 @@ impl Hasher {
             self.burn(self.dearest.load(Ordering::Relaxed));
             return Ok(Checked::Differs);
         };
-        let dearest = self.dearest.fetch_max(cost, Ordering::Relaxed).max(cost);
         match bcrypt::verify(password.0.as_bytes(), hash.expose()) {
             Ok(true) => {
                 self.count(cost);
@@ -173,11 +174,14 @@ impl Hasher {
             }
             Ok(false) => {
                 self.count(cost);
+                // Only now is it known to be a hash of that cost. Far dearer ones than today's are not what others pay for.
+                let seen = cost.min(self.cost.saturating_add(MOST_STEPS_ABOVE));
+                let dearest = self.dearest.fetch_max(seen, Ordering::Relaxed).max(seen);
                 // The rounds at cost c, c, c+1, … add up to those of the dearest.
                 (cost..dearest).for_each(|step| self.burn(step));
             }
             // Not a hash after all, so nothing was computed yet.
-            Err(_) => self.burn(dearest),
+            Err(_) => self.burn(self.dearest.load(Ordering::Relaxed)),
         }
         Ok(Checked::Differs)
     }
