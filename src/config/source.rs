@@ -5,10 +5,9 @@
 //!
 //! environment + `.env` -> [`Source`] -> text, or the default -> a parser
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -109,60 +108,57 @@ fn read_dotenv(path: &Path) -> Result<BTreeMap<&'static str, Given>, SettingsErr
         Err(cause) => return Err(SettingsError::UnreadableDotenv { file: path.to_owned(), cause }),
     };
     let refusal = |line, name, reason| SettingsError::DotenvLine { file: path.to_owned(), line, name, reason };
-    if let Some(line) = first_substitution(&bytes) {
-        return Err(refusal(line, None, "a `$` would be replaced by a variable; put the value into single quotes"));
-    }
 
-    let line = Cell::new(0);
     let mut given = BTreeMap::new();
-    let rest = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
-    for item in dotenvy::from_read_iter(LineByLine { rest, line: &line }) {
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+    for (line, written) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+        if substitutes(written) {
+            return Err(refusal(line, None, "a `$` would be replaced by a variable; put the value into single quotes"));
+        }
+        // A line at a time: dotenvy would let a quote run on to wherever the next one is, and an apostrophe in a comment
+        // could swallow the settings up to another. The blanks at the end would keep it waiting for more.
+        let item = match dotenvy::from_read_iter(written.trim_ascii_end()).next() {
+            None => continue,
+            Some(item) => item,
+        };
         // The error holds the line's text, so nothing of it is passed on.
         let Ok((name, value)) = item else {
-            return Err(refusal(line.get(), None, "not NAME=value, or a quote before it is not closed"));
+            return Err(refusal(line, None, "not NAME=value on one line, or a quote in it is not closed"));
         };
         let value = Given { text: Zeroizing::new(value), place: Place::Dotenv };
         let Some(known) = catalogue::known(&name) else {
-            return Err(refusal(line.get(), printable(name), "not a setting"));
+            return Err(refusal(line, printable(name), "not a setting"));
         };
         if given.insert(known, value).is_some() {
-            return Err(refusal(line.get(), Some(name), "given a second time"));
+            return Err(refusal(line, Some(name), "given a second time"));
         }
     }
     Ok(given)
 }
 
-/// The first line, from 1, where dotenvy would put a variable in place of a `$`. For a name that is not set it puts
-/// nothing, and a secret with a `$` in it would be cut short without a word.
-fn first_substitution(bytes: &[u8]) -> Option<usize> {
-    let unescaped = |pair: &[u8]| matches!(pair, [before, b'$'] if *before != b'\\');
-    let substitutes = |line: &[u8]| {
-        !line.trim_ascii_start().starts_with(b"#") && !line.contains(&b'\'') && line.windows(2).any(unescaped)
-    };
-    bytes.split(|byte| *byte == b'\n').position(substitutes).map(|at| at + 1)
+/// Whether dotenvy would put a variable in place of a `$` here: one outside single quotes and without a backslash of its
+/// own. For a name that is not set it puts nothing, and a secret with a `$` in it would be cut short without a word.
+fn substitutes(line: &[u8]) -> bool {
+    if line.trim_ascii_start().starts_with(b"#") {
+        return false;
+    }
+    let (mut escaped, mut in_single, mut in_double) = (false, false, false);
+    for byte in line {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\'' if !in_double => in_single = !in_single,
+            _ if in_single => {}
+            b'\\' => escaped = true,
+            b'"' => in_double = !in_double,
+            b'$' => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// A name that may be shown: one that looks like a name of a setting, and not like a secret that stands alone.
 fn printable(name: String) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     Some(name).filter(|name| name.len() <= PRINTABLE_NAME && name.bytes().all(plain))
-}
-
-/// Hands out one line at a time, so that the count says which line dotenvy has just read: it does not tell.
-struct LineByLine<'a> {
-    rest: &'a [u8],
-    line: &'a Cell<usize>,
-}
-
-impl Read for LineByLine<'_> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let end = self.rest.iter().position(|byte| *byte == b'\n').map_or(self.rest.len(), |at| at + 1);
-        let (mut line, _) = self.rest.split_at(end);
-        let taken = line.read(out)?;
-        self.rest = self.rest.split_at(taken).1;
-        if taken > 0 && line.is_empty() {
-            self.line.set(self.line.get() + 1);
-        }
-        Ok(taken)
-    }
 }

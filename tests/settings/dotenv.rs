@@ -41,12 +41,53 @@ fn a_line_of_dotenv_that_cannot_be_used_is_refused_by_its_number_without_its_con
 }
 
 #[test]
+fn a_dollar_is_taken_as_it_stands_only_in_single_quotes_or_behind_a_backslash_of_its_own() {
+    let place = Place::new();
+    place.write(".env", r#"JWT_AUDIENCE='a\$PATH'"".\$b"#);
+    assert_eq!(place.load(&[]).unwrap().jwt_audience, r"a\$PATH.$b");
+
+    for value in ["a$PATH.'b'", r#""'$PATH.'""#, r#""\\$PATH.""#, r"'\'$PATH.", "$PATH."] {
+        let file = place.write(".env", format!("PORT=1\nJWT_AUDIENCE={value}\n"));
+        assert!(place.refusal(&[]).starts_with(&format!("{file}: line 2: a `$` would be replaced")), "{value}");
+    }
+}
+
+#[test]
+fn no_setting_is_swallowed_by_the_line_before_it() {
+    let swallowing = [
+        ("PORT=4000  # don't show it\nACCESS_TOKEN_TTL=5m\nHOST=::  # it's public\n", 1),
+        ("PORT=1\nJWT_ISSUER='a\nHOST=::\n'\n", 2),
+        ("JWT_ISSUER=\"a\nHOST=::\n\"\n", 1),
+        ("PORT=1\nJWT_ISSUER=a\\\nHOST=::\n", 2),
+    ];
+    for (text, line) in swallowing {
+        let place = Place::new();
+        let file = place.write(".env", text);
+        let refusal = place.refusal(&[]);
+        assert!(
+            refusal.starts_with(&format!("{file}: line {line}: not NAME=value on one line")),
+            "{text:?}: {refusal}"
+        );
+    }
+}
+
+#[test]
+fn blanks_at_the_end_of_the_file_wait_for_nothing() {
+    let place = Place::new();
+    place.write(".env", "HOST=localhost # don't show it\nPORT=4000 ");
+    assert_eq!(place.load(&[]).unwrap().port, 4000);
+}
+
+#[test]
 fn a_dotenv_that_cannot_be_read_is_refused_and_a_missing_one_is_fine() {
     let place = Place::new();
     assert!(place.load(&[]).is_ok());
 
     let file = place.write(".env", b"JWT_ISSUER=canary7\xff\n");
-    assert_eq!(place.refusal(&[]), format!("{file}: line 1: not NAME=value, or a quote before it is not closed"));
+    assert_eq!(
+        place.refusal(&[]),
+        format!("{file}: line 1: not NAME=value on one line, or a quote in it is not closed")
+    );
 
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
