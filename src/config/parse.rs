@@ -14,6 +14,13 @@ use super::{Database, Grace, LogFormat, PasswordPolicy};
 
 /// RFC 1035 §2.3.4: no name in the DNS is longer.
 const LONGEST_HOST: usize = 253;
+/// What stands beside the database adds at most so many bytes to its name: a dot, `.secrets`, a dot, 16 digits, `.tmp`.
+const BESIDE: usize = 30;
+/// `NAME_MAX` of Linux and of most file systems. A name that is too long would only show when the directories above it
+/// were made already, and a refused start leaves nothing behind.
+const LONGEST_NAME: usize = 255 - BESIDE;
+/// `PATH_MAX` of Linux, which counts the NUL at the end.
+const LONGEST_PATH: usize = 4095 - BESIDE;
 /// A claim is repeated in every access token, and tokens travel in headers that proxies cut at 4 to 8 KiB.
 const LONGEST_CLAIM: usize = 255;
 /// Ten years. Nobody means to stay signed in longer; a bigger number is a slip in the unit.
@@ -81,8 +88,11 @@ pub(super) fn database(text: &str) -> Parsed<Database> {
     if path.chars().any(char::is_control) {
         return Err("a control character in the path");
     }
-    if path.ends_with('/') || Path::new(path).file_name().is_none() {
+    if path.ends_with('/') || path.ends_with("/.") || Path::new(path).file_name().is_none() {
         return Err("the path of a file follows sqlite://");
+    }
+    if path.len() > LONGEST_PATH || path.split('/').any(|name| name.len() > LONGEST_NAME) {
+        return Err("a name of more than 225 bytes in the path, or a path of more than 4065");
     }
     Ok(Database::Sqlite(PathBuf::from(path)))
 }
@@ -284,6 +294,7 @@ mod tests {
             "sqlite://data/",
             "sqlite://.",
             "sqlite://..",
+            "sqlite://data/.",
             "sqlite://:memory:",
             "sqlite://file:x.db",
             "sqlite://x.db?mode=memory",
@@ -295,6 +306,11 @@ mod tests {
         ];
         for text in refused {
             assert!(database(text).is_err(), "{text}");
+        }
+        let (fits, too_long) = ("x".repeat(LONGEST_NAME), "x".repeat(LONGEST_NAME + 1));
+        assert!(database(&format!("sqlite://{fits}/{fits}")).is_ok());
+        for path in [format!("{too_long}/x.db"), format!("data/{too_long}"), "x/".repeat(LONGEST_PATH / 2) + "xx"] {
+            assert!(database(&format!("sqlite://{path}")).is_err(), "{path}");
         }
         for text in ["postgres://localhost/latchkey", "postgresql://u:p@localhost/latchkey"] {
             assert!(database(text).is_err_and(|reason| reason.contains("embedded engine only")), "{text}");

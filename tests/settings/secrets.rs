@@ -122,8 +122,19 @@ fn nothing_is_made_when_both_secrets_are_given_or_the_start_is_refused() {
     place.load(&[("JWT_SECRET", JWT), ("REFRESH_TOKEN_SECRET", REFRESH)]).unwrap();
     place.refusal(&[("SESSION_TTL", "1d")]);
     place.refusal(&[("REFRESH_TOKEN_SECRET", "short")]);
+    place.refusal(&[(
+        "DATABASE_URL",
+        &format!("sqlite://{}", place.path(&format!("made/{}", "x".repeat(240))).display()),
+    )]);
 
     assert_eq!(place.names_in("."), Vec::<String>::new());
+}
+
+#[test]
+fn the_longest_names_leave_room_for_the_secrets_beside_the_database() {
+    let place = Place::new();
+    let database = format!("sqlite://{}", place.path(&format!("made/{}", "x".repeat(225))).display());
+    assert!(place.load(&[("DATABASE_URL", &database)]).is_ok());
 }
 
 #[test]
