@@ -40,8 +40,8 @@ impl Crowd {
         Self { persons, rng }
     }
 
-    /// Another one, whose names nobody had before.
-    pub fn of_passers_by() -> Self {
+    /// Of one, whose names nobody had before.
+    pub fn of_a_passer_by() -> Self {
         let mut rng = StdRng::seed_from_u64(rand::random());
         let name = format!("passer-by-{:x}", rng.random::<u32>());
         Self { persons: vec![Person::new(name, Grace::Default, rng.random())], rng }

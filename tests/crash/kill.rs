@@ -3,7 +3,7 @@
 use crate::client::{Client, Request};
 use crate::crowd::Crowd;
 use crate::person::{Grace, Interruption, PASSWORD};
-use crate::power::shim;
+use crate::power::shim::Clock;
 use crate::process::Place;
 
 /// How often a test kills where nobody says otherwise: a few seconds' worth.
@@ -16,14 +16,14 @@ fn rounds() -> usize {
 
 /// Kills servers in the middle of load, and holds the next one to what the one before acknowledged.
 fn kill_and_check(place: &Place, grace: Grace, settings: &[(&str, &str)]) {
-    let mut crowd = Crowd::new(grace);
+    let (mut crowd, mut clock) = (Crowd::new(grace), Clock::new());
     for _ in 0..rounds() {
-        let server = place.start(settings);
+        let server = place.start(&[settings, &clock.later()].concat());
         crowd.check(server.address, Interruption::Kill);
         crowd.busy_until(server.address, || server.kill());
         place.assert_sound();
     }
-    let server = place.start(settings);
+    let server = place.start(&[settings, &clock.later()].concat());
     crowd.check(server.address, Interruption::Kill);
     server.stop();
     place.assert_sound();
@@ -39,33 +39,25 @@ fn with_the_default_grace_a_crash_logs_nobody_out_and_there_is_one_lineage() {
     kill_and_check(&Place::new(), Grace::Default, &[]);
 }
 
-/// How much later a server is started than the one before it was killed: more than the default window, and little enough
-/// that an access token outlives two of them.
-const DOWNTIME_MS: usize = 60_000;
-/// What everybody does between two kills.
-const DEEDS_OF_PASSERS_BY: usize = 3;
+/// What a passer-by does between two kills.
+const DEEDS: usize = 3;
 
 #[test]
 fn a_second_kill_inside_a_window_that_the_first_one_interrupted_logs_nobody_out() {
     let place = Place::new();
-    let (mut crowd, mut clock) = (Crowd::new(Grace::Default), 0);
-    let mut start_later = || {
-        clock += DOWNTIME_MS;
-        place.start(&shim::clock_ahead(&clock.to_string()))
-    };
-    let mut server = start_later();
+    let (mut crowd, mut clock) = (Crowd::new(Grace::Default), Clock::new());
+    let mut server = place.start(&clock.later());
     for _ in 0..rounds() {
         crowd.check(server.address, Interruption::Kill);
         crowd.busy_until(server.address, || server.kill());
         place.assert_sound();
 
-        // Others change something, so that this life is noted; whoever lost an answer asks again only in the next one.
-        let server_between = start_later();
-        let mut passers_by = Crowd::of_passers_by();
-        passers_by.do_a_little(server_between.address, DEEDS_OF_PASSERS_BY);
-        server_between.kill();
+        // Somebody else changes something, so that this life is noted; whoever lost an answer asks again in the next one.
+        let between = place.start(&clock.later());
+        Crowd::of_a_passer_by().do_a_little(between.address, DEEDS);
+        between.kill();
         place.assert_sound();
-        server = start_later();
+        server = place.start(&clock.later());
     }
     crowd.check(server.address, Interruption::Kill);
     server.stop();

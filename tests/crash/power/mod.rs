@@ -25,7 +25,7 @@ use self::disk::{Disk, Unsynced};
 use self::holder::{Holder, password};
 use self::journal::Record;
 use self::ledger::{Expected, Line};
-use self::shim::{Death, Watched};
+use self::shim::{Clock, Death, Watched};
 use crate::client::{Client, Request, Tokens};
 use crate::crowd;
 use crate::person::Grace;
@@ -81,6 +81,7 @@ struct History {
     births: Vec<u64>,
     told_an_address: u64,
     secrets: String,
+    clock: Clock,
 }
 
 impl History {
@@ -90,9 +91,10 @@ impl History {
             .map(|number| Holder::new(format!("p{number}"), grace, StdRng::seed_from_u64(rng.random()), watched.path()))
             .collect();
         let (mut births, mut told_an_address) = (Vec::new(), None);
+        let mut clock = Clock::new();
         for death in lives(rng) {
             births.push(now(&watched));
-            if let Ok(server) = watched.start(shim, death, settings) {
+            if let Ok(server) = watched.start(shim, death, &[settings, &clock.later()].concat()) {
                 told_an_address.get_or_insert_with(|| now(&watched));
                 let deeds = if death.is_some() { MOST_DEEDS } else { DEEDS };
                 let done = live(&mut holders, &server, deeds);
@@ -109,7 +111,7 @@ impl History {
         }
         let secrets = watched.place.secrets();
         let clients = holders.into_iter().map(|holder| holder.lines).collect();
-        Some(Self { watched, clients, births, told_an_address: told_an_address.unwrap(), secrets })
+        Some(Self { watched, clients, births, told_an_address: told_an_address.unwrap(), secrets, clock })
     }
 
     /// Positions in the journal, in records: right after answers, where nothing more may be lost, and anywhere.
@@ -129,6 +131,8 @@ impl History {
     }
 
     fn check(&self, grace: Grace, settings: &[(&str, &str)], rng: &mut StdRng) -> usize {
+        let mut clock = self.clock.clone();
+        let settings = [settings, &clock.later()].concat();
         let journal = self.watched.journal();
         let records = journal.records();
         let cuts = self.cuts(&records, rng);
@@ -149,7 +153,7 @@ impl History {
                         verdict::check_secrets(&remains, &self.secrets, moment >= self.told_an_address);
                         verdict::check_rows(&remains, TempDir::new().unwrap().path(), &expected);
                         if asked.contains(&index) && moment >= self.told_an_address {
-                            verdict::check_by_asking(&remains, &expected, grace, settings);
+                            verdict::check_by_asking(&remains, &expected, grace, &settings);
                         }
                     },
                 );

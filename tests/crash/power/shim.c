@@ -8,7 +8,8 @@
  * SHIM_DIE_AFTER=N       the process kills itself (SIGKILL) with its Nth record. No change is half done then, so the journal
  *                        is whole, and it can die where a signal from outside would hardly ever meet it.
  * SHIM_DIE_IN_SYNC=1     ... at the first beginning of a sync from there on: everything is written and nothing is durable.
- * SHIM_CLOCK_AHEAD_MS=N  the wall clock is ahead: time that passed while the process was down.
+ * SHIM_CLOCK_AT_MS=N     the wall clock stands still at this time: what is later is for the test to say, however slow the
+ *                        machine.
  *
  * Only the calls that the binary uses are here. Another way to change a file (a rename, a mapping) is not seen; the tests
  * compare what the journal adds up to with the files that are there.
@@ -49,7 +50,7 @@ static char root[PATH_MAX];
 static size_t root_length;
 static int journal = -1;
 static long die_after, die_in_sync, records;
-static long long clock_ahead_ms;
+static long long clock_at_ms;
 static volatile char watched[MOST_FILES];
 
 #define REAL(name) ((__typeof__(&name))next(#name))
@@ -67,7 +68,7 @@ static long number(const char *name) {
 
 __attribute__((constructor)) static void begin(void) {
     const char *to = getenv("SHIM_JOURNAL"), *of = getenv("SHIM_ROOT");
-    clock_ahead_ms = number("SHIM_CLOCK_AHEAD_MS");
+    clock_at_ms = number("SHIM_CLOCK_AT_MS");
     die_after = number("SHIM_DIE_AFTER");
     die_in_sync = number("SHIM_DIE_IN_SYNC");
     if (!to || !of) return;
@@ -241,13 +242,9 @@ int unlink(const char *path) {
 
 int clock_gettime(clockid_t clock, struct timespec *now) {
     int failed = REAL(clock_gettime)(clock, now);
-    if (!failed && clock == CLOCK_REALTIME) {
-        now->tv_sec += clock_ahead_ms / 1000;
-        now->tv_nsec += clock_ahead_ms % 1000 * 1000000;
-        if (now->tv_nsec >= 1000000000) {
-            now->tv_sec++;
-            now->tv_nsec -= 1000000000;
-        }
+    if (!failed && clock == CLOCK_REALTIME && clock_at_ms) {
+        now->tv_sec = clock_at_ms / 1000;
+        now->tv_nsec = clock_at_ms % 1000 * 1000000;
     }
     return failed;
 }

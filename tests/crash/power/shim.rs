@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
@@ -41,9 +42,27 @@ fn build() -> Result<String, &'static str> {
     Ok(library.to_str().unwrap().to_owned())
 }
 
-/// Settings under which the wall clock of a process is ahead by so many milliseconds; none where there is no shim.
-pub fn clock_ahead(millis: &str) -> Vec<(&'static str, &str)> {
-    shim().map_or_else(Vec::new, |shim| vec![("LD_PRELOAD", shim), ("SHIM_CLOCK_AHEAD_MS", millis)])
+/// A wall clock that stands still while a process runs, and moves on between two of them. Where there is no shim the
+/// machine's own goes on.
+#[derive(Clone)]
+pub struct Clock {
+    millis: String,
+}
+
+/// How much later the next process starts: more than the default window, so that only what is carried is open; and little
+/// enough that an access token outlives a few of them.
+const DOWNTIME_MS: u128 = 60_000;
+
+impl Clock {
+    pub fn new() -> Self {
+        Self { millis: SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().to_string() }
+    }
+
+    /// The settings of a process that starts after a downtime.
+    pub fn later(&mut self) -> Vec<(&'static str, &str)> {
+        self.millis = (self.millis.parse::<u128>().unwrap() + DOWNTIME_MS).to_string();
+        shim().map_or_else(Vec::new, |shim| vec![("LD_PRELOAD", shim), ("SHIM_CLOCK_AT_MS", self.millis.as_str())])
+    }
 }
 
 /// Past the capture of a test's output: a test that did not run should not look like one that passed.
