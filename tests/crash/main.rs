@@ -9,15 +9,16 @@
 //! - `person`: what a client was told, and what must be true after a restart because of it
 //! - `crowd`: many persons at once, until so many answers have come
 //! - `kill` and `stop`: the tests
+//! - `power`: what a power cut would have left, and whether it keeps the promise too
 //!
-//! SIGKILL takes the process and leaves the operating system's page cache, so these tests see a reply that left before
-//! its commit and never a missing fsync: with `synchronous=OFF` they pass. Against that stands the setting itself.
+//! SIGKILL takes the process and leaves the operating system's page cache, so `kill` sees a reply that left before its
+//! commit and never a missing fsync: with `synchronous=OFF` it passes. Against that stands `power`; docs/durability.md.
 //!
 //! The moment of a kill is drawn from a seed and measured in answers, not in time. `LATCHKEY_CRASH_SEED=N` draws the same
 //! moments and choices again; how the threads interleave stays the machine's. `LATCHKEY_CRASH_ROUNDS=N` is how often each
 //! test kills, for long runs:
 //!
-//! `LATCHKEY_CRASH_ROUNDS=500 cargo test --release --test crash kill -- --nocapture`
+//! `LATCHKEY_CRASH_ROUNDS=500 cargo test --release --test crash kill:: -- --nocapture`
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
