@@ -19,8 +19,8 @@ pub struct Holder {
     journal: PathBuf,
     accounts: Vec<String>,
     live: Vec<Held>,
-    /// What was under way when the server died.
-    unanswered: Option<Asked>,
+    /// What was under way when the server died, and how often.
+    unanswered: Option<(Asked, u32)>,
     pub lines: Vec<Line>,
 }
 
@@ -35,8 +35,8 @@ impl Holder {
 
     /// Does one thing. First of all, what it was not answered.
     pub fn act(&mut self, client: &mut Client) -> Result<(), Lost> {
-        if let Some(asked) = self.unanswered.take() {
-            return self.ask(asked, client, true);
+        if let Some((asked, times)) = self.unanswered.take() {
+            return self.ask(asked, client, times);
         }
         let asked = match (self.rng.random_range(0..100), self.live.choose(&mut self.rng)) {
             (0..15, _) => Asked::Register(format!("{}-{}", self.name, self.accounts.len())),
@@ -51,10 +51,10 @@ impl Holder {
             }
             (_, Some(held)) => Asked::Renew(held.clone()),
         };
-        self.ask(asked, client, false)
+        self.ask(asked, client, 0)
     }
 
-    fn ask(&mut self, asked: Asked, client: &mut Client, again: bool) -> Result<(), Lost> {
+    fn ask(&mut self, asked: Asked, client: &mut Client, lost: u32) -> Result<(), Lost> {
         let request = match &asked {
             Asked::Register(name) => Request::register(name, &password(name)),
             Asked::Login => {
@@ -65,17 +65,18 @@ impl Holder {
             Asked::Logout(held) => Request::logout(&held.tokens.refresh),
         };
         self.lines.push(Line { sent_at: self.moment(), asked: asked.clone(), told: None });
-        let answer = client.ask(&request).inspect_err(|_| self.unanswered = Some(asked.clone()))?;
+        let answer = client.ask(&request).inspect_err(|_| self.unanswered = Some((asked.clone(), lost + 1)))?;
         let moment = self.moment();
-        let told = self.told(asked, answer, again);
+        let told = self.told(asked, answer, lost);
         self.lines.last_mut().unwrap().told = Some((moment, told));
         Ok(())
     }
 
-    fn told(&mut self, asked: Asked, answer: Answer, again: bool) -> Told {
+    /// `lost`: how often it was asked before, without an answer.
+    fn told(&mut self, asked: Asked, answer: Answer, lost: u32) -> Told {
         match asked {
             Asked::Register(name) => {
-                let answer = if again && answer.status == 409 { answer } else { answer.is(201) };
+                let answer = if lost > 0 && answer.status == 409 { answer } else { answer.is(201) };
                 drop(answer);
                 self.accounts.push(name);
                 Told::Exists
@@ -91,8 +92,10 @@ impl Holder {
                 Told::Over
             }
             // Strict: what was done without an answer is a logout.
-            Asked::Renew(held) if again && self.grace == Grace::Strict && answer.status == 401 => {
-                answer.refused_as("reused");
+            Asked::Renew(held) if lost > 0 && self.grace == Grace::Strict && answer.status == 401 => {
+                // Asked a third time, it may have ended the session with the second.
+                let ended_before = lost > 1 && answer.body["reason"] == "revoked";
+                answer.refused_as(if ended_before { "revoked" } else { "reused" });
                 self.live.retain(|live| live.session != held.session);
                 Told::Over
             }

@@ -7,13 +7,13 @@
 //!
 //! - `shim`: the binary under it; `journal`: what it wrote down; `disk`: what a cut leaves
 //! - `holder`: clients under load; `ledger`: what they were told, in the journal's time; `verdict`: whether it is kept
+//! - `first_start`: the same where there was nothing before
 //!
 //! It is a replay of writes, not a block device: docs/durability.md says what that shows and what it does not.
 //! `LATCHKEY_POWER_RUNS=N` repeats the runs under load, each with other moments.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::ops::Range;
 use std::thread;
 
@@ -22,15 +22,16 @@ use rand::{RngExt as _, SeedableRng as _};
 use tempfile::TempDir;
 
 use self::disk::{Disk, Unsynced};
-use self::holder::{Holder, password};
-use self::journal::Record;
+use self::holder::Holder;
+use self::journal::{Deed, Record};
 use self::ledger::{Expected, Line};
 use self::shim::{Clock, Death, Watched};
-use crate::client::{Client, Request, Tokens};
+use crate::client::Client;
 use crate::crowd;
 use crate::person::Grace;
 
 mod disk;
+mod first_start;
 mod holder;
 mod journal;
 mod ledger;
@@ -52,25 +53,24 @@ const DRAWN: usize = 2;
 /// Cuts after which a server is started and asked.
 const ASKED: usize = 3;
 
-/// Records of a first start until the database file stands beside the secrets: directory, temporary file, link, lock.
-const STEPS_TO_SECRETS: usize = 13;
-
 fn runs() -> usize {
     let given = std::env::var("LATCHKEY_POWER_RUNS").ok();
     given.map_or(1, |runs| runs.parse().expect("LATCHKEY_POWER_RUNS: a number"))
 }
 
-/// A life of each kind: long enough that the log is copied and starts over; short ones on what the one before left.
-fn lives(rng: &mut StdRng) -> [Option<Death>; 6] {
+/// A life of each kind, long ones and short ones on what the one before left. The longest, at the end of a long run, is one
+/// in which the log grows beyond what the checkpoints beside it can copy, and starts over.
+fn lives(rng: &mut StdRng, longest: bool) -> Vec<Option<Death>> {
     let mut death = |after: Range<usize>, in_sync| Some(Death { after: rng.random_range(after), in_sync });
-    [
+    let lives = [
         death(1..80, false),
         death(3000..6000, true),
         death(40..400, true),
         None,
         death(40..400, true),
         death(500..2000, false),
-    ]
+    ];
+    lives.into_iter().chain(longest.then(|| death(45_000..60_000, true))).collect()
 }
 
 /// Many lives under load.
@@ -85,14 +85,14 @@ struct History {
 }
 
 impl History {
-    fn of(shim: &str, grace: Grace, settings: &[(&str, &str)], rng: &mut StdRng) -> Option<Self> {
+    fn of(shim: &str, grace: Grace, settings: &[(&str, &str)], longest: bool, rng: &mut StdRng) -> Option<Self> {
         let watched = Watched::new();
         let mut holders: Vec<Holder> = (0..HOLDERS)
             .map(|number| Holder::new(format!("p{number}"), grace, StdRng::seed_from_u64(rng.random()), watched.path()))
             .collect();
         let (mut births, mut told_an_address) = (Vec::new(), None);
         let mut clock = Clock::new();
-        for death in lives(rng) {
+        for death in lives(rng, longest) {
             births.push(now(&watched));
             if let Ok(server) = watched.start(shim, death, &[settings, &clock.later()].concat()) {
                 told_an_address.get_or_insert_with(|| now(&watched));
@@ -135,6 +135,7 @@ impl History {
         let settings = [settings, &clock.later()].concat();
         let journal = self.watched.journal();
         let records = journal.records();
+        println!("{} records; the log began {} times", records.len(), log_beginnings(&records));
         let cuts = self.cuts(&records, rng);
         let asked: Vec<usize> = (0..ASKED).map(|_| rng.random_range(0..cuts.len())).collect();
         let mut disk = Disk::empty(self.watched.place.path());
@@ -161,6 +162,11 @@ impl History {
         }
         cuts.len() * (1 + DRAWN)
     }
+}
+
+/// How often the header of the write-ahead log was written: it has 32 bytes, and nothing else of that length is first.
+fn log_beginnings(records: &[Record<'_>]) -> usize {
+    records.iter().filter(|record| matches!(record.deed, Deed::Write { at: 0, bytes } if bytes.len() == 32)).count()
 }
 
 /// The journal's length.
@@ -203,8 +209,9 @@ fn cut_the_power(grace: Grace, settings: &[(&str, &str)]) {
     let Some(shim) = shim::shim() else { return };
     let mut rng = crowd::seeded();
     let mut checked = 0;
-    for _ in 0..runs() {
-        let Some(history) = History::of(shim, grace, settings, &mut rng) else { return };
+    for run in 1..=runs() {
+        let longest = run > 1 && run == runs();
+        let Some(history) = History::of(shim, grace, settings, longest, &mut rng) else { return };
         checked += history.check(grace, settings, &mut rng);
     }
     println!("{checked} remains of power cuts were checked");
@@ -218,85 +225,4 @@ fn a_power_cut_at_any_moment_loses_nothing_acknowledged_and_brings_nothing_spent
 #[test]
 fn with_the_default_grace_a_power_cut_logs_nobody_out_who_holds_or_retries_a_token() {
     cut_the_power(Grace::Default, &[]);
-}
-
-/// What was told in a first start, and when.
-struct FirstLife {
-    secrets: String,
-    address_at: u64,
-    tokens_at: u64,
-    tokens: Tokens,
-}
-
-/// A first start, a registration and a login, and a stop.
-fn first_life(watched: &Watched, shim: &str) -> Option<FirstLife> {
-    let server = watched.start(shim, None, &[]).unwrap_or_else(|ended| panic!("{}", ended.log));
-    if !watched.is_watched() {
-        return None;
-    }
-    let address_at = now(watched);
-    let mut client = Client::of(server.address);
-    client.ask(&Request::register("first", &password("first"))).unwrap().is(201);
-    let tokens = client.ask(&Request::login("first", &password("first"))).unwrap().tokens();
-    let tokens_at = now(watched);
-    server.stop();
-    watched.assert_whole();
-    Some(FirstLife { secrets: watched.place.secrets(), address_at, tokens_at, tokens })
-}
-
-impl FirstLife {
-    /// Cuts at every record. A server is started on each different remains that `starts` draws; answers how many.
-    fn cut_everywhere(&self, watched: &Watched, mut starts: Option<StdRng>) -> usize {
-        let journal = watched.journal();
-        let mut disk = Disk::empty(watched.place.path());
-        let mut seen = HashSet::new();
-        for record in journal.records() {
-            disk.replay(&record);
-            let (address_told, tokens_given) = (record.end >= self.address_at, record.end >= self.tokens_at);
-            let mut variants = vec![disk.after_a_cut(Unsynced::Lost)];
-            variants.extend(starts.as_mut().map(|rng| disk.after_a_cut(Unsynced::Drawn(rng))));
-            for remains in variants {
-                let place = || format!("cut after {:?} of {:?}", record.deed, record.file);
-                told_on_failure(place, || {
-                    verdict::check_secrets(&remains, &self.secrets, address_told);
-                    if starts.is_some() && seen.insert(hash(&(&remains, tokens_given))) {
-                        verdict::check_that_it_starts(&remains, tokens_given.then_some(&self.tokens));
-                    }
-                });
-            }
-        }
-        seen.len()
-    }
-}
-
-fn hash(of: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    of.hash(&mut hasher);
-    hasher.finish()
-}
-
-#[test]
-fn after_a_power_cut_in_a_first_start_the_next_one_succeeds_with_whole_secrets() {
-    let Some(shim) = shim::shim() else { return };
-    let watched = Watched::new();
-    let Some(life) = first_life(&watched, shim) else { return };
-
-    let started = life.cut_everywhere(&watched, Some(crowd::seeded()));
-    println!("{started} different remains of a first start were started");
-}
-
-#[test]
-fn what_a_first_start_that_was_killed_left_is_as_durable_as_what_the_next_one_makes() {
-    let Some(shim) = shim::shim() else { return };
-    for after in 1..=STEPS_TO_SECRETS {
-        let watched = Watched::new();
-        watched.start(shim, Some(Death { after, in_sync: false }), &[]).err();
-        let Some(life) = first_life(&watched, shim) else { return };
-        told_on_failure(
-            || format!("killed after record {after}"),
-            || {
-                life.cut_everywhere(&watched, None);
-            },
-        );
-    }
 }
