@@ -24,6 +24,7 @@ use crate::actors::user_store::UserStore;
 use crate::clock::Clock;
 use crate::config::{Database, PasswordPolicy, Settings};
 use crate::error::Error;
+use crate::events;
 use crate::handlers;
 use crate::handlers::health::Readiness;
 use crate::handlers::services::Services;
@@ -150,19 +151,27 @@ impl Server {
             Either::Right((part, _)) => part,
         };
         if let Some(part) = died {
-            tracing::error!(part, "a part died: answering what can be answered, then ending");
+            events::crashed(&RunError::Died(part));
             self.services.readiness.died(part);
             future::select(stop, std::pin::pin!(rt::time::sleep(self.last_words))).await;
         }
         listener.stop(true).await;
         let served = http.await.unwrap_or_else(|join| Err(io::Error::other(join)));
         self.storage.close().await;
-        let died = died.or_else(|| self.deaths.try_recv().ok());
+        let died_late = self.deaths.try_recv();
         self.arbiter.stop();
-        match died {
-            Some(part) => Err(RunError::Died(part)),
-            None => served.map_err(RunError::Serve),
+        if let Some(part) = died {
+            return Err(RunError::Died(part));
         }
+        let ended = match died_late {
+            Ok(part) => Err(RunError::Died(part)),
+            Err(_) => served.map_err(RunError::Serve),
+        };
+        match &ended {
+            Ok(()) => events::stopped(),
+            Err(failure) => events::crashed(failure),
+        }
+        ended
     }
 }
 
@@ -175,6 +184,7 @@ pub fn run(settings: Settings) -> Result<(), RunError> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Serve)?;
         let server = Server::start(settings, Clock::system()).await?;
         announce(server.address, !server.has_users);
+        events::started(server.address);
         let asked = async {
             future::select(std::pin::pin!(terminate.recv()), std::pin::pin!(interrupt.recv())).await;
             tracing::info!("stopping: finishing what is in flight");

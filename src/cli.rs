@@ -15,13 +15,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
-use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{fmt, registry};
 
 use crate::app;
-use crate::config::{LogFormat, Settings, SettingsError};
+use crate::config::{Settings, SettingsError};
+use crate::logging;
 
 /// Looked for in the working directory only: one that was found further up would be somebody else's.
 const DOTENV: &str = ".env";
@@ -129,12 +126,17 @@ fn healthcheck(live: bool) -> ExitCode {
 }
 
 fn serve(settings: Settings) -> ExitCode {
-    if let Err(failure) = log_to_standard_error(&settings) {
-        complain(&format_args!("logging cannot start: {failure}"));
-        return ExitCode::FAILURE;
-    }
-    log_panics();
-    match app::run(settings) {
+    let log = match logging::start(&settings) {
+        Ok(log) => log,
+        Err(failure) => {
+            complain(&format_args!("logging cannot start: {failure}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = app::run(settings);
+    // Before the last word, which does not go by way of it.
+    drop(log);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Not by way of the log: its filter may be off, and whoever started us should see why we stopped.
@@ -142,14 +144,6 @@ fn serve(settings: Settings) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// A panic says where it happened and no more: its message may hold what a client sent.
-fn log_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-        tracing::error!(place, "a panic");
-    }));
 }
 
 /// What a command was asked for. Whoever closed standard output does not want it.
@@ -161,15 +155,4 @@ fn answer(words: &str) {
 /// One line on standard error. Where that is closed there is nobody to tell; `eprintln!` would panic.
 fn complain(what: &dyn Display) {
     let _ = writeln!(std::io::stderr(), "latchkey: {what}");
-}
-
-/// Standard output stays free for what a command answers.
-fn log_to_standard_error(settings: &Settings) -> Result<(), Box<dyn std::error::Error>> {
-    let filter: Targets = settings.log_filter.parse()?;
-    let lines = fmt::layer().with_writer(std::io::stderr);
-    let lines = match settings.log_format {
-        LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
-    };
-    Ok(registry().with(lines.with_filter(filter)).try_init()?)
 }

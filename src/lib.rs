@@ -3,8 +3,8 @@
 //! The map of the house. Arrows point down only; ARCHITECTURE.md walks through it.
 //!
 //! - [`cli`]: arguments, settings, exit code
-//! - [`app`]: puts everything together, starts and stops it
-//! - [`handlers`], [`middleware`]: HTTP in, HTTP out
+//! - [`app`]: puts everything together, starts and stops it; [`logging`]: where log lines go
+//! - [`handlers`], [`middleware`]: HTTP in, HTTP out; [`events`]: what the log says of security
 //! - [`actors`]: own all mutable state; group commit; hashing threads
 //! - [`storage`]: durable state, whole operations in batches
 //! - [`tokens`]: what tokens are made of, and when one buys another; pure
@@ -17,8 +17,10 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod events;
 pub mod handlers;
 pub mod lifeline;
+pub mod logging;
 pub mod middleware;
 pub mod passwords;
 pub mod storage;

@@ -1,6 +1,6 @@
 //! The arrows of the house point down only.
 //!
-//! Reads the sources: `main -> cli -> app -> handlers, middleware -> actors -> storage, tokens, passwords -> error, clock,
+//! Reads the sources: `main -> cli -> app, logging -> handlers, middleware, events -> actors -> storage, tokens, passwords -> error, clock,
 //! config, lifeline`, and what a module must not name even sideways.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first thing that is not as it expects")]
 
@@ -11,21 +11,22 @@ use std::path::{Path, PathBuf};
 const STOREYS: [&[&str]; 7] = [
     &["main"],
     &["cli"],
-    &["app"],
-    &["handlers", "middleware"],
+    &["app", "logging"],
+    &["handlers", "middleware", "events"],
     &["actors"],
     &["storage", "tokens", "passwords"],
     &["error", "clock", "config", "lifeline"],
 ];
 
 /// What a module must not name, crates included.
-const FORBIDDEN: [(&str, &[&str]); 6] = [
+const FORBIDDEN: [(&str, &[&str]); 7] = [
     ("tokens", &["actors", "handlers", "storage", "actix", "actix_web"]),
     ("passwords", &["actors", "handlers", "storage", "actix", "actix_web"]),
     ("storage", &["actors", "handlers", "actix", "actix_web"]),
     ("actors", &["handlers", "middleware", "actix_web"]),
     ("handlers", &["storage"]),
     ("middleware", &["storage"]),
+    ("events", &["storage", "actors", "actix", "actix_web"]),
 ];
 
 #[test]

@@ -12,10 +12,11 @@ use futures_util::FutureExt as _;
 use super::ask;
 use super::group_commit::{GroupCommit, SharesCommits, commit};
 use crate::clock::Clock;
-use crate::error::{Error, GrantRefusal, Result};
+use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
 use crate::storage::{EndReason, NewSession, SessionOperation, SessionOutcome, Storage, Swept};
 use crate::tokens::grant::Grant;
+use crate::tokens::principal::UserId;
 use crate::tokens::refresh::{Presented, SessionId};
 use crate::tokens::revocation::Revocations;
 
@@ -38,13 +39,11 @@ impl RefreshTokens {
         watch: &Watch,
     ) -> Sessions {
         let lifeline = watch.over("refresh-token store");
-        let asking = clock.clone();
-        let store = Self::start_in_arbiter(arbiter, |_| {
+        Sessions(Self::start_in_arbiter(arbiter, |_| {
             let engine = Arc::clone(&storage);
             let group = GroupCommit::new(move |batch| engine.sessions(batch), Arc::clone(&revocations));
             Self { group, storage, revocations, clock, _lifeline: lifeline }
-        });
-        Sessions { store, clock: asking }
+        }))
     }
 }
 
@@ -61,28 +60,37 @@ impl SharesCommits for RefreshTokens {
     }
 }
 
-/// A handle on the store.
-#[derive(Clone)]
-pub struct Sessions {
-    store: Addr<RefreshTokens>,
-    clock: Clock,
+/// What presenting an authentic token came to, where its session is remembered and not over yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Renewal {
+    /// The session is live.
+    Granted(Grant),
+    /// The session is past a limit.
+    Expired {
+        /// Whose session it was.
+        user: UserId,
+    },
+    /// A spent token: the session is over.
+    Reused {
+        /// Whose session it was.
+        user: UserId,
+        /// The token was newer than the row: the database went back in time.
+        rollback_detected: bool,
+    },
 }
 
+/// A handle on the store.
+#[derive(Clone)]
+pub struct Sessions(Addr<RefreshTokens>);
+
 impl Sessions {
-    /// Renews: decides on a presented token, and grants. Errors: [`Error::InvalidGrant`]; where its reason is `Reused`,
-    /// the session is over.
-    pub async fn rotate(&self, presented: Presented) -> Result<Grant> {
-        let asked_at = self.clock.now();
-        match self.ask(SessionOperation::Rotate { presented, asked_at }).await? {
-            SessionOutcome::Granted(grant) => Ok(grant),
-            SessionOutcome::Reused { user, rollback_detected } => {
-                let generation = presented.generation.number();
-                tracing::warn!(
-                    event = "authn_token_reuse", user_id = %user, session_id = %presented.session, generation,
-                    rollback_detected, "a spent refresh token ended its session"
-                );
-                Err(Error::InvalidGrant(GrantRefusal::Reused))
-            }
+    /// Renews: decides on a presented token, and grants. Errors: [`Error::InvalidGrant`] where the session is unknown or
+    /// was over before.
+    pub async fn rotate(&self, presented: Presented) -> Result<Renewal> {
+        match ask(&self.0, Rotate(presented)).await? {
+            SessionOutcome::Granted(grant) => Ok(Renewal::Granted(grant)),
+            SessionOutcome::Expired { user } => Ok(Renewal::Expired { user }),
+            SessionOutcome::Reused { user, rollback_detected } => Ok(Renewal::Reused { user, rollback_detected }),
             SessionOutcome::Ended { .. } => Err(Error::Internal("an answer to another question")),
         }
     }
@@ -92,17 +100,17 @@ impl Sessions {
     pub async fn open(&self, session: NewSession) -> Result<Grant> {
         match self.ask(SessionOperation::Open(session)).await? {
             SessionOutcome::Granted(grant) => Ok(grant),
-            SessionOutcome::Reused { .. } | SessionOutcome::Ended { .. } => {
+            SessionOutcome::Expired { .. } | SessionOutcome::Reused { .. } | SessionOutcome::Ended { .. } => {
                 Err(Error::Internal("an answer to another question"))
             }
         }
     }
 
-    /// Ends a session; one that is over or unknown stays as it is. Whether it was live until now.
-    pub async fn end(&self, session: SessionId, reason: EndReason) -> Result<bool> {
+    /// Ends a session; one that is over or unknown stays as it is. Whose it was, if it was live until now.
+    pub async fn end(&self, session: SessionId, reason: EndReason) -> Result<Option<UserId>> {
         match self.ask(SessionOperation::End { session, reason }).await? {
-            SessionOutcome::Ended { was_live } => Ok(was_live),
-            SessionOutcome::Granted(_) | SessionOutcome::Reused { .. } => {
+            SessionOutcome::Ended { owner } => Ok(owner),
+            SessionOutcome::Granted(_) | SessionOutcome::Expired { .. } | SessionOutcome::Reused { .. } => {
                 Err(Error::Internal("an answer to another question"))
             }
         }
@@ -110,16 +118,32 @@ impl Sessions {
 
     /// Takes one step of the sweeper, and forgets the endings that no access token can outlive.
     pub async fn sweep(&self) -> Result<Swept> {
-        ask(&self.store, Sweep).await
+        ask(&self.0, Sweep).await
     }
 
     /// Answers where the actor and the storage behind it do.
     pub async fn ping(&self) -> Result<()> {
-        ask(&self.store, Ping).await
+        ask(&self.0, Ping).await
     }
 
     async fn ask(&self, operation: SessionOperation) -> Result<SessionOutcome> {
-        ask(&self.store, Apply(operation)).await
+        ask(&self.0, Apply(operation)).await
+    }
+}
+
+/// Decides on a presented token in the next batch and answers after its commit.
+#[derive(Message)]
+#[rtype(result = "Result<SessionOutcome>")]
+struct Rotate(Presented);
+
+impl Handler<Rotate> for RefreshTokens {
+    type Result = ResponseFuture<Result<SessionOutcome>>;
+
+    fn handle(&mut self, Rotate(presented): Rotate, context: &mut Self::Context) -> Self::Result {
+        // Asked here and not by whoever sent it: requests must be decided in the order of the times at which they asked, or
+        // one that asked inside a window could come behind the rotation that another one asked for after it.
+        let asked_at = self.clock.now();
+        commit(self, context, SessionOperation::Rotate { presented, asked_at })
     }
 }
 
@@ -145,8 +169,16 @@ impl Handler<Sweep> for RefreshTokens {
     type Result = ResponseFuture<Result<Swept>>;
 
     fn handle(&mut self, _: Sweep, _: &mut Self::Context) -> Self::Result {
-        self.revocations.prune(self.clock.now());
-        self.storage.sweep().boxed_local()
+        let (swept, revocations, now) = (self.storage.sweep(), Arc::clone(&self.revocations), self.clock.now());
+        async move {
+            let swept = swept.await?;
+            // Once a pass: to look at every entry takes the time of many renewals.
+            if matches!(swept, Swept::Pass { .. }) {
+                revocations.prune(now);
+            }
+            Ok(swept)
+        }
+        .boxed_local()
     }
 }
 

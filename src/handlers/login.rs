@@ -10,12 +10,15 @@ use serde::Deserialize;
 
 use crate::actors::{LONGEST_USER_AGENT, NewSession};
 use crate::error::Error;
+use crate::events::{self, LoginFailure};
 use crate::handlers::error::ApiError;
 use crate::handlers::json::{Json, RequestBody};
 use crate::handlers::services::{Services, TokenResponse};
+use crate::handlers::unstoppable::to_the_end;
+use crate::middleware::trail::Trail;
 use crate::passwords::{Checked, Password, Submitted};
 use crate::tokens::grant::Grant;
-use crate::tokens::principal::Username;
+use crate::tokens::principal::{Principal, Username};
 
 /// How often a login begins anew when the account changed under it: a rehash by a parallel login is one change, and the
 /// next try finds the new hash. What changes more often than that is not this client's to sort out.
@@ -35,45 +38,80 @@ impl RequestBody for Credentials {
 /// Opens a session: credentials in, a pair of tokens out.
 pub async fn login(
     services: Data<Services>,
+    trail: Trail,
     request: HttpRequest,
     body: Json<Credentials>,
 ) -> Result<Json<TokenResponse>, ApiError> {
-    let client = Client::of(&request);
-    let mut opened = Err(Error::AccountChanged);
-    for _ in 0..ATTEMPTS {
-        opened = open_session(&services, &body, &client).await;
-        if opened != Err(Error::AccountChanged) {
-            break;
+    let client = Client::of(&request, &trail);
+    let mut attempt = open_session(&services, &trail, &body, &client).await?;
+    for _ in 1..ATTEMPTS {
+        let Attempt::Failed { reason: LoginFailure::AccountChanged, .. } = attempt else { break };
+        attempt = open_session(&services, &trail, &body, &client).await?;
+    }
+    match attempt {
+        Attempt::Opened(grant) => Ok(Json(services.issue(&grant)?.saying("Logged in successfully!"))),
+        Attempt::Failed { reason, account } => {
+            events::login_failed(&trail, reason, account.as_ref());
+            Err(Error::InvalidCredentials.into())
         }
     }
-    Ok(Json(services.issue(&opened?)?.saying("Logged in successfully!")))
 }
 
-async fn open_session(services: &Services, credentials: &Credentials, client: &Client) -> Result<Grant, Error> {
+/// How one try went.
+enum Attempt {
+    Opened(Grant),
+    /// For the log: the client is told none of it.
+    Failed {
+        reason: LoginFailure,
+        account: Option<Principal>,
+    },
+}
+
+async fn open_session(
+    services: &Data<Services>,
+    trail: &Trail,
+    credentials: &Credentials,
+    client: &Client,
+) -> Result<Attempt, Error> {
     let permit = services.hashing.admit()?;
     let account = match Username::parse(&credentials.username) {
-        // A disabled account is one that nobody has: checked against its hash, a right password would show in the work
-        // of a rehash.
-        Ok(name) => services.users.find(name).await?.filter(|account| !account.disabled),
+        Ok(name) => services.users.find(name).await?,
         // A name that nobody can have costs the same work as one that nobody has.
         Err(_) => None,
     };
     let password = Password::parse(&credentials.password).ok();
-    let hash = account.as_ref().map(|account| account.hash.clone());
+    // A disabled account is one that nobody has: checked against its hash, a right password would show in the work of a
+    // rehash.
+    let hash = account.as_ref().filter(|account| !account.disabled).map(|account| account.hash.clone());
     let checked = services.hashing.check(permit, password, hash).await?;
-    let (Some(account), Checked::Matches { stronger }) = (account, checked) else {
-        return Err(Error::InvalidCredentials);
+    let failed = |reason, account| Ok(Attempt::Failed { reason, account });
+    let (account, stronger_hash) = match (account, checked) {
+        (None, _) => return failed(LoginFailure::UnknownAccount, None),
+        (Some(account), _) if account.disabled => return failed(LoginFailure::Disabled, Some(account.principal)),
+        (Some(account), Checked::Differs) => return failed(LoginFailure::WrongPassword, Some(account.principal)),
+        (Some(account), Checked::Matches { stronger }) => (account, stronger),
     };
     let session = NewSession {
         seen: account.fence(),
-        stronger_hash: stronger,
+        stronger_hash,
         user_agent: client.user_agent.clone(),
         ip: client.ip.clone(),
     };
+    match to_the_end(open(services.clone(), trail.clone(), session)).await {
+        Err(Error::AccountChanged) => failed(LoginFailure::AccountChanged, Some(account.principal)),
+        opened => opened.map(Attempt::Opened),
+    }
+}
+
+async fn open(services: Data<Services>, trail: Trail, session: NewSession) -> Result<Grant, Error> {
+    let user_agent = session.user_agent.clone();
     let grant = services.sessions.open(session).await?;
-    tracing::info!(
-        event = "authn_login_success", user_id = %grant.principal.id, session_id = %grant.session, "a session was opened"
-    );
+    let (user, session) = (grant.principal.id, grant.session);
+    trail.note_user(user);
+    trail.note_session(session);
+    events::login_succeeded(&trail, user, session);
+    events::session_created(&trail, user, session, user_agent.as_deref());
+    events::tokens_created(&trail, user, session);
     Ok(grant)
 }
 
@@ -84,12 +122,12 @@ struct Client {
 }
 
 impl Client {
-    fn of(request: &HttpRequest) -> Self {
+    fn of(request: &HttpRequest, trail: &Trail) -> Self {
         let user_agent = request.headers().get(header::USER_AGENT).map(|agent| {
             let mut agent = String::from_utf8_lossy(agent.as_bytes()).replace(char::is_control, " ");
             agent.truncate(agent.floor_char_boundary(LONGEST_USER_AGENT));
             agent
         });
-        Self { user_agent, ip: request.peer_addr().map(|peer| peer.ip().to_string()) }
+        Self { user_agent, ip: trail.ip().map(|ip| ip.to_string()) }
     }
 }

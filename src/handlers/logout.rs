@@ -6,10 +6,14 @@ use serde::Deserialize;
 
 use crate::actors::EndReason;
 use crate::error::Error;
+use crate::events;
 use crate::handlers::error::ApiError;
 use crate::handlers::json::{OptionalJson, RequestBody};
 use crate::handlers::services::Services;
+use crate::handlers::unstoppable::to_the_end;
 use crate::middleware::bearer;
+use crate::middleware::trail::Trail;
+use crate::tokens::refresh::SessionId;
 
 /// What a logout takes where it comes without a bearer token.
 #[derive(Deserialize)]
@@ -25,6 +29,7 @@ impl RequestBody for Logout {
 /// that a client that logs out never has to ask what went wrong.
 pub async fn logout(
     services: Data<Services>,
+    trail: Trail,
     request: HttpRequest,
     body: OptionalJson<Logout>,
 ) -> Result<HttpResponse, ApiError> {
@@ -37,10 +42,17 @@ pub async fn logout(
         // Not asked whether it ended already: a second logout is one too.
         (None, Some(access_token)) => Some(services.access_tokens.verify(access_token, services.clock.now())?.session),
     };
-    if let Some(session) = session
-        && services.sessions.end(session, EndReason::Logout).await?
-    {
-        tracing::info!(event = "authn_token_revoked", session_id = %session, reason = "logout", "a session was ended");
+    if let Some(session) = session {
+        to_the_end(end(services, trail, session)).await?;
     }
     Ok(HttpResponse::NoContent().finish())
+}
+
+async fn end(services: Data<Services>, trail: Trail, session: SessionId) -> Result<(), Error> {
+    trail.note_session(session);
+    if let Some(user) = services.sessions.end(session, EndReason::Logout).await? {
+        trail.note_user(user);
+        events::tokens_revoked(&trail, user, session);
+    }
+    Ok(())
 }

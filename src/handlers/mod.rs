@@ -8,6 +8,7 @@
 //! - [`services`]: what they ask
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
 //! - [`json`]: request bodies and answers
+//! - `unstoppable`: work that ends even where its client does not wait
 //! - [`error`]: the one table of statuses; [`problem`]: the catalogue of error codes
 
 use actix_web::middleware::from_fn;
@@ -29,6 +30,7 @@ pub mod refresh_token;
 pub mod register;
 pub mod routes;
 pub mod services;
+mod unstoppable;
 pub mod welcome;
 
 /// Every path of the service. Elsewhere: 404; another method: 405.

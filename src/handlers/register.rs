@@ -6,9 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::actors::{Account, NewUser};
 use crate::error::Error;
+use crate::events;
 use crate::handlers::error::ApiError;
 use crate::handlers::json::{Json, RequestBody};
 use crate::handlers::services::Services;
+use crate::handlers::unstoppable::to_the_end;
+use crate::middleware::trail::Trail;
 use crate::passwords::Submitted;
 use crate::tokens::principal::{Role, UserId, Username};
 
@@ -39,7 +42,11 @@ struct User<'a> {
 
 /// Adds an account. The permit comes first, so that a flood never reaches the stores; a name that is taken is told before
 /// a hash is spent on it, and the store has the last word.
-pub async fn register(services: Data<Services>, body: Json<Registration>) -> Result<HttpResponse, ApiError> {
+pub async fn register(
+    services: Data<Services>,
+    trail: Trail,
+    body: Json<Registration>,
+) -> Result<HttpResponse, ApiError> {
     let username = Username::parse(&body.username)?;
     let password = services.password_policy.accept(&body.password, &username)?;
     let permit = services.hashing.admit()?;
@@ -47,9 +54,16 @@ pub async fn register(services: Data<Services>, body: Json<Registration>) -> Res
         return Err(Error::UsernameTaken.into());
     }
     let hash = services.hashing.hash(permit, password).await?;
-    let account = services.users.create(NewUser { username, hash, roles: vec![Role::User] }).await?;
-    tracing::info!(event = "user_created", user_id = %account.principal.id, "an account was registered");
+    let user = NewUser { username, hash, roles: vec![Role::User] };
+    let account = to_the_end(create(services, trail, user)).await?;
     Ok(HttpResponse::Created().json(registered(&account)))
+}
+
+async fn create(services: Data<Services>, trail: Trail, user: NewUser) -> Result<Account, Error> {
+    let account = services.users.create(user).await?;
+    trail.note_user(account.principal.id);
+    events::user_created(&trail, account.principal.id);
+    Ok(account)
 }
 
 fn registered(account: &Account) -> Registered<'_> {

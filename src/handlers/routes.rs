@@ -16,10 +16,12 @@ use actix_web::{Error, FromRequest, Handler, HttpResponse, Resource, Responder, 
 use futures_util::future::LocalBoxFuture;
 
 use super::error::ApiError;
+use crate::middleware::trail::Trail;
 
-/// Begins the table of a path; the pattern is actix's (`/api/sessions/{id}`).
-pub fn at(path: &str) -> At {
-    At { path: path.to_owned(), methods: Vec::new(), routes: Vec::new() }
+/// Begins the table of a path; the pattern is actix's (`/api/sessions/{id}`). It is what the log says of a request's path, so
+/// it is written whole and not inside a scope.
+pub fn at(path: &'static str) -> At {
+    At { path, methods: Vec::new(), routes: Vec::new() }
 }
 
 /// What answers at an address that nothing has: the app's default service.
@@ -33,7 +35,7 @@ pub async fn nowhere() -> Result<HttpResponse, ApiError> {
 
 /// A path and the methods it answers to so far.
 pub struct At {
-    path: String,
+    path: &'static str,
     methods: Vec<Method>,
     routes: Vec<Route>,
 }
@@ -116,7 +118,17 @@ impl At {
     pub fn resource(self) -> Resource {
         let allow: Cow<'static, str> = self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ").into();
         let refuse = move || ready(Err::<HttpResponse, _>(ApiError::MethodNotAllowed { allow: allow.clone() }));
-        self.routes.into_iter().fold(web::resource(self.path), Resource::route).default_service(web::to(refuse))
+        let path = self.path;
+        // A guard that guards nothing: it runs once the path matched, which no middleware in front of the router knows yet, and
+        // what is noted there outlives an error of what is behind.
+        let note = guard::fn_guard(move |request| {
+            if let Some(trail) = request.req_data().get::<Trail>() {
+                trail.note_route(path);
+            }
+            true
+        });
+        let resource = web::resource(path).guard(note).default_service(web::to(refuse));
+        self.routes.into_iter().fold(resource, Resource::route)
     }
 
     /// A guard of our own: actix's method guards note themselves in the extensions of every request that they look at, two

@@ -12,6 +12,7 @@ use actix_web::web::Data;
 use actix_web::{Error as ActixError, HttpMessage as _};
 
 use super::bearer;
+use super::trail::Trail;
 use crate::error::Error;
 use crate::handlers::error::ApiError;
 use crate::handlers::services::Services;
@@ -23,6 +24,10 @@ pub async fn authenticate(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, ActixError> {
     let identity = identify(&request)?;
+    if let Some(trail) = request.extensions().get::<Trail>() {
+        trail.note_user(identity.principal.id);
+        trail.note_session(identity.session);
+    }
     request.extensions_mut().insert(identity);
     next.call(request).await
 }

@@ -5,6 +5,8 @@
 //! - [`respond`]: the outermost layer: request id, panics, problems, security headers
 //! - [`cors`]: which web pages may read the answers
 //! - [`request_id`]: one name per request, the client's own where it is well-formed
+//! - [`trail`]: what is known of a request, for whoever logs; [`request_line`]: the line of each request
+//! - `faults`: what the log says of failures that are ours
 //! - `unread`: no connection stays open for the rest of a body that nobody reads
 //! - [`authenticate`]: Bearer -> identity, for what only a signed-in user may call
 //! - [`bearer`]: the Authorization header, parsed
@@ -12,6 +14,9 @@
 pub mod authenticate;
 pub mod bearer;
 pub mod cors;
+mod faults;
 pub mod request_id;
+pub mod request_line;
 pub mod respond;
+pub mod trail;
 mod unread;

@@ -4,7 +4,7 @@
 //! a random one is made. The restriction is what lets the id into logs and answers as it is: nothing in it can end a line, a
 //! header or a JSON string. It identifies a request for people and never authorises anything.
 //!
-//! request headers -> [`RequestId::of`] -> request extensions, the answer's `X-Request-Id`, problem bodies, log lines
+//! request headers -> [`RequestId::of`] -> `trail`, the answer's `X-Request-Id`, problem bodies, log lines
 
 use std::fmt;
 

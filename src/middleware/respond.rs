@@ -3,10 +3,10 @@
 //! Owns what the contract says of all answers: a request id, the security headers, errors as `application/problem+json`, and
 //! that a panic is one request's 500 instead of a broken connection. What [`cors`](super::cors) says of an answer is applied
 //! here too, because there are answers that no inner layer sees. It must be the last `wrap` of the app. A handler knows
-//! nothing of it: it returns an [`ApiError`] and finds the [`RequestId`] in the request's extensions. A body that a handler
+//! nothing of it: it returns an [`ApiError`] and finds the [`Trail`] in the request's extensions. A body that a handler
 //! wrote itself is never touched, whatever its status.
 //!
-//! request -> id into the extensions -> everything inside -> answer, error or panic -> `finish` -> client
+//! request -> trail into the extensions -> everything inside -> answer, error or panic -> `finish` -> log line, client
 
 use std::any::Any;
 use std::future::{Ready, ready};
@@ -16,12 +16,15 @@ use std::sync::Arc;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use actix_web::{HttpMessage, HttpResponse};
+use actix_web::{HttpResponse, ResponseError as _};
 use futures_util::FutureExt;
 use futures_util::future::{self, CatchUnwind, Either, Join, Map};
 
 use super::cors::{Asked, Cors};
+use super::faults;
 use super::request_id::{RequestId, X_REQUEST_ID};
+use super::request_line::RequestLine;
+use super::trail::Trail;
 use super::unread::Unread;
 use crate::error::Error;
 use crate::handlers::error::ApiError;
@@ -68,7 +71,13 @@ type Outcome<B> = Result<Result<ServiceResponse<B>, actix_web::Error>, Box<dyn A
 /// What `finish` needs of a request, kept beside it: after an error or a panic the request itself is gone.
 /// Public only because the name of the layer's future holds it.
 pub struct Exchange {
-    id: RequestId,
+    line: RequestLine,
+    outfit: Outfit,
+}
+
+/// What its answer is dressed with.
+struct Outfit {
+    trail: Trail,
     unread: Option<Unread>,
     cors: Option<Asked>,
 }
@@ -93,8 +102,8 @@ where
     forward_ready!(inner);
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let id = RequestId::of(request.headers());
-        request.extensions_mut().insert(id.clone());
+        let trail = Trail::begin(&request);
+        let line = RequestLine::begin(&trail);
         let unread = Unread::of(&mut request);
         let cors = self.cors.as_ref().map(|cors| cors.of(request.method(), request.headers()));
         // The request moves inside and comes back with the answer. A clone of it kept here would make actix panic, which
@@ -103,35 +112,39 @@ where
             Ok(answer) => Either::Left(AssertUnwindSafe(answer).catch_unwind()),
             Err(payload) => Either::Right(ready(Err(payload))),
         };
-        future::join(caught, ready(Exchange { id, unread, cors })).map(finish)
+        future::join(caught, ready(Exchange { line, outfit: Outfit { trail, unread, cors } })).map(finish)
     }
 }
 
 /// Makes an answer of whatever came out.
 fn finish<B: MessageBody + 'static>(
-    (outcome, exchange): (Outcome<B>, Exchange),
+    (outcome, Exchange { line, outfit }): (Outcome<B>, Exchange),
 ) -> Result<ServiceResponse, actix_web::Error> {
-    match outcome {
+    let error = match outcome {
         Ok(Ok(answer)) => {
             let (request, response) = answer.into_parts();
             let failure = failure_of(&response);
             if let Some(failure) = &failure {
-                note(failure, &exchange.id);
+                faults::note(failure, &outfit.trail);
             }
-            Ok(ServiceResponse::new(request, dress(response, failure.as_ref(), &exchange)))
+            let response = dress(response, failure.as_ref(), &outfit);
+            line.answered(response.status());
+            return Ok(ServiceResponse::new(request, response));
         }
-        Ok(Err(error)) => Err(answer_later(error, exchange)),
+        Ok(Err(error)) => error,
         // The payload is neither logged nor answered: a panic's message may hold what a client sent.
-        Err(_payload) => Err(answer_later(ApiError::from(Error::Internal("a panic")).into(), exchange)),
-    }
+        Err(_payload) => ApiError::from(Error::Internal("a panic")).into(),
+    };
+    let failure = classify(&error, &error.error_response());
+    faults::note(&failure, &outfit.trail);
+    line.answered(failure.status_code());
+    Err(answer_later(error, failure, outfit))
 }
 
 /// The answer to an error that has lost its request, which an answer of this layer would need: actix makes one of the error
 /// itself, and a mapper gives that the form of all others.
-fn answer_later(mut error: actix_web::Error, exchange: Exchange) -> actix_web::Error {
-    let failure = classify(&error, &error.error_response());
-    note(&failure, &exchange.id);
-    error.add_response_mapper(move |response| dress(response, Some(&failure), &exchange));
+fn answer_later(mut error: actix_web::Error, failure: ApiError, outfit: Outfit) -> actix_web::Error {
+    error.add_response_mapper(move |response| dress(response, Some(&failure), &outfit));
     error
 }
 
@@ -155,31 +168,23 @@ fn classify<B>(error: &actix_web::Error, response: &HttpResponse<B>) -> ApiError
     }
 }
 
-/// A fault of ours is logged here, once: this is where it is turned into an answer that does not tell. What is refused or
-/// unavailable is no news, or was logged by whoever knows the cause.
-fn note(failure: &ApiError, id: &RequestId) {
-    if let ApiError::Domain(Error::Internal(place)) = failure {
-        tracing::error!(request_id = %id, place, "a request failed inside the service");
-    }
-}
-
 /// Gives an answer what every answer has.
 fn dress<B: MessageBody + 'static>(
     response: HttpResponse<B>,
     failure: Option<&ApiError>,
-    exchange: &Exchange,
+    outfit: &Outfit,
 ) -> HttpResponse {
-    let preflight = failure.zip(exchange.cors.as_ref()).and_then(|(failure, asked)| asked.preflight(failure));
+    let preflight = failure.zip(outfit.cors.as_ref()).and_then(|(failure, asked)| asked.preflight(failure));
     let mut response = match failure {
         Some(_) if preflight.is_some() => HttpResponse::NoContent().finish(),
-        Some(failure) => failure.render(response, exchange.id.as_str()),
+        Some(failure) => failure.render(response, outfit.trail.id().as_str()),
         None => response.map_into_boxed_body(),
     };
-    harden(response.headers_mut(), &exchange.id);
-    if let Some(asked) = &exchange.cors {
+    harden(response.headers_mut(), outfit.trail.id());
+    if let Some(asked) = &outfit.cors {
         asked.dress(response.headers_mut(), preflight.as_deref());
     }
-    match &exchange.unread {
+    match &outfit.unread {
         Some(unread) => unread.keep_with(response),
         None => response,
     }

@@ -85,6 +85,11 @@ pub enum SessionOperation {
 pub enum SessionOutcome {
     /// Opened or renewed.
     Granted(Grant),
+    /// The session is past a limit; nothing was changed.
+    Expired {
+        /// Whose session it was.
+        user: UserId,
+    },
     /// A spent token ended its session.
     Reused {
         /// Whose session it was.
@@ -94,8 +99,8 @@ pub enum SessionOutcome {
     },
     /// An [`SessionOperation::End`] was done; whether there was anything left to end.
     Ended {
-        /// False where the session was over before, or unknown.
-        was_live: bool,
+        /// Whose session it was; nobody's where it was over before, or unknown.
+        owner: Option<UserId>,
     },
 }
 

@@ -241,8 +241,9 @@ impl Told for SessionOutcome {
             Self::Granted(grant) => format!("granted {}", grant.generation.number()),
             Self::Reused { rollback_detected: false, .. } => "reused".to_owned(),
             Self::Reused { rollback_detected: true, .. } => "reused after a rollback".to_owned(),
-            Self::Ended { was_live: true } => "ended".to_owned(),
-            Self::Ended { was_live: false } => "was over".to_owned(),
+            Self::Expired { .. } => "refused: expired".to_owned(),
+            Self::Ended { owner: Some(_) } => "ended".to_owned(),
+            Self::Ended { owner: None } => "was over".to_owned(),
         }
     }
 }

@@ -160,6 +160,7 @@ fn a_refusal_commits_nothing(engine: Box<dyn Engine>) {
     let revoked = "refused: revoked";
     assert_eq!(told(&refused), ["refused: unknown", revoked, revoked, revoked]);
     assert_eq!(told(&late), ["refused: expired"]);
+    assert!(matches!(late.outcomes[0], Ok(SessionOutcome::Expired { user }) if user == alice.principal.id));
     assert!(refused.revocations.is_empty() && late.revocations.is_empty());
     assert_eq!(db.engine.commits(), before);
 }

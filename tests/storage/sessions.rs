@@ -1,6 +1,6 @@
 //! Opening and ending sessions.
 
-use latchkey::storage::{Account, EndReason, SessionOperation, UserOperation};
+use latchkey::storage::{Account, EndReason, SessionOperation, SessionOutcome, UserOperation};
 use latchkey::tokens::principal::Epoch;
 use latchkey::tokens::refresh::{Generation, SessionId};
 use latchkey::tokens::revocation::Ended;
@@ -15,7 +15,7 @@ every_engine![
     no_session_opens_for_an_account_that_is_another_by_now,
     a_stronger_hash_is_stored_with_its_session,
     a_stronger_hash_is_refused_with_its_session,
-    an_ending_says_whether_the_session_was_live,
+    an_ending_says_whose_session_it_was_if_it_was_live,
     an_ending_keeps_its_first_reason,
 ];
 
@@ -97,7 +97,7 @@ fn a_stronger_hash_is_refused_with_its_session(engine: Box<dyn Engine>) {
     assert_eq!(db.find("alice").unwrap().hash, hash("the new password's"));
 }
 
-fn an_ending_says_whether_the_session_was_live(engine: Box<dyn Engine>) {
+fn an_ending_says_whose_session_it_was_if_it_was_live(engine: Box<dyn Engine>) {
     let db = Database::on(engine);
     let alice = db.account("alice");
     let (phone, laptop) = (db.session(&alice).session, db.session(&alice).session);
@@ -106,6 +106,7 @@ fn an_ending_says_whether_the_session_was_live(engine: Box<dyn Engine>) {
     let done = db.sessions(vec![logout(phone), logout(phone), logout(unknown)]);
 
     assert_eq!(told(&done), ["ended", "was over", "was over"]);
+    assert!(matches!(done.outcomes[0], Ok(SessionOutcome::Ended { owner }) if owner == Some(alice.principal.id)));
     assert_eq!(endings(&done.revocations), [Ended::Session(phone)]);
     assert_eq!(db.kept_endings(), [Ended::Session(phone)]);
     assert_eq!(db.present(phone, 1), "refused: revoked");

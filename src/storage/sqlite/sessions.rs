@@ -23,9 +23,7 @@ impl Operation for SessionOperation {
         match self {
             Self::Rotate { presented, asked_at } => rotate(unit, presented, asked_at),
             Self::Open(session) => open(unit, session).map(SessionOutcome::Granted),
-            Self::End { session, reason } => {
-                end(unit, session, reason).map(|was_live| SessionOutcome::Ended { was_live })
-            }
+            Self::End { session, reason } => end(unit, session, reason).map(|owner| SessionOutcome::Ended { owner }),
         }
     }
 }
@@ -45,7 +43,14 @@ fn rotate(unit: &mut Unit<'_>, presented: Presented, asked_at: Timestamp) -> App
     let verdict = rotation::decide(session, user, presented.generation, moment, &unit.rules.rotation);
 
     let advance = match verdict {
-        Verdict::Refuse(reason) => return Err(Error::InvalidGrant(reason).into()),
+        Verdict::Refuse(reason) => {
+            return match stored {
+                Some(Stored { owner, .. }) if reason == GrantRefusal::Expired => {
+                    Ok(SessionOutcome::Expired { user: owner })
+                }
+                _ => Err(Error::InvalidGrant(reason).into()),
+            };
+        }
         Verdict::Reuse { rollback_detected } => {
             end(unit, presented.session, EndReason::Reuse)?;
             let user = stored.map_or(UserId(Uuid::nil()), |stored| stored.owner);
@@ -125,17 +130,22 @@ fn open(unit: &mut Unit<'_>, new: NewSession) -> Applied<Grant> {
     })
 }
 
-/// Ends a session and the access tokens of it; says whether it was live until now. An ending is never overwritten.
-fn end(unit: &mut Unit<'_>, session: SessionId, reason: EndReason) -> Applied<bool> {
+/// Ends a session and the access tokens of it; says whose it was, if it was live until now. An ending is never
+/// overwritten.
+fn end(unit: &mut Unit<'_>, session: SessionId, reason: EndReason) -> Applied<Option<UserId>> {
     unit.atomically(|unit| {
-        let ended = unit
+        let owner = unit
             .connection
-            .prepare_cached("UPDATE sessions SET ended_at = ?2, end_reason = ?3 WHERE id = ?1 AND ended_at IS NULL")?
-            .execute(params![session.0, unit.now.as_millis(), reason.as_str()])?;
-        if ended > 0 {
+            .prepare_cached(
+                "UPDATE sessions SET ended_at = ?2, end_reason = ?3 WHERE id = ?1 AND ended_at IS NULL
+                 RETURNING user_id",
+            )?
+            .query_row(params![session.0, unit.now.as_millis(), reason.as_str()], |row| row.get(0).map(UserId))
+            .optional()?;
+        if owner.is_some() {
             unit.revoke(Ended::Session(session))?;
         }
-        Ok(ended > 0)
+        Ok(owner)
     })
 }
 

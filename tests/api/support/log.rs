@@ -1,9 +1,11 @@
-//! What the servers of this process log, at the level they log by default.
+//! What the servers of this process log, as an operator sees it by default.
 
 use std::io;
 use std::sync::{Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
 
-use tracing::Level;
+use latchkey::config::LogFormat;
+use latchkey::logging;
 
 static LINES: Mutex<String> = Mutex::new(String::new());
 
@@ -11,8 +13,8 @@ static LINES: Mutex<String> = Mutex::new(String::new());
 pub fn keep() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::fmt().with_max_level(Level::INFO).with_ansi(false).with_writer(|| Kept);
-        subscriber.init();
+        let subscriber = logging::subscriber(LogFormat::Text, "info", || Kept).unwrap();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
     });
 }
 
@@ -20,6 +22,25 @@ pub fn keep() {
 pub fn lines_with(text: &str) -> Vec<String> {
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     lines.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+}
+
+/// The one line that holds all of this. Fails where there is another, or none.
+#[track_caller]
+pub fn line_with(texts: &[&str]) -> String {
+    let mut lines = lines_with(texts[0]);
+    lines.retain(|line| texts.iter().all(|text| line.contains(text)));
+    let [line] = lines.as_slice() else { panic!("not one line with {texts:?}: {lines:?}") };
+    line.clone()
+}
+
+/// Waits until a line holds all of this.
+pub async fn wait_for(texts: &[&str]) {
+    // Only so that a line that never comes fails its test instead of hanging it.
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !lines_with(texts[0]).iter().any(|line| texts.iter().all(|text| line.contains(text))) {
+        assert!(Instant::now() < patience, "no line with {texts:?}");
+        actix_web::rt::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 struct Kept;

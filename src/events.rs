@@ -1,0 +1,134 @@
+//! The security events, all of them.
+//!
+//! Owns their names, levels and fields, in OWASP's logging vocabulary
+//! (<https://cheatsheetseries.owasp.org/cheatsheets/Logging_Vocabulary_Cheat_Sheet.html>): `event` says what, `outcome` how
+//! it ended, `user_id` and `session_id` who, `ip` where from, `request_id` in which request. No token, no password, nothing
+//! that a client wrote but its user agent. The name of a failed login is told only where an account has it: people type
+//! passwords into the name field. An event is logged once, by the handler that knows both what happened and to whom.
+//!
+//! handler, `app` -> a function below -> the log, target [`TARGET`]
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::middleware::trail::Trail;
+use crate::tokens::principal::{Principal, UserId};
+use crate::tokens::refresh::{Presented, SessionId};
+
+/// The name that `RUST_LOG` knows these lines by.
+pub const TARGET: &str = "latchkey::security";
+
+/// A line about a request, with what all of them have.
+macro_rules! event {
+    ($level:ident, $trail:expr, $event:literal, $outcome:literal, $words:literal $(, $($field:tt)+)?) => {
+        tracing::$level!(
+            target: TARGET, event = %$event, outcome = %$outcome, $($($field)+,)?
+            ip = $trail.ip().map(tracing::field::display), request_id = %$trail.id(), $words
+        )
+    };
+}
+
+/// A login was made with the right password.
+pub fn login_succeeded(trail: &Trail, user: UserId, session: SessionId) {
+    event!(info, trail, "authn_login_success", "success", "logged in", user_id = %user, session_id = %session);
+}
+
+/// A login was refused; `account` is the one that has the name, if any does.
+pub fn login_failed(trail: &Trail, reason: LoginFailure, account: Option<&Principal>) {
+    let user_id = account.map(|account| tracing::field::display(account.id));
+    let username = account.map(|account| account.username.as_str());
+    event!(warn, trail, "authn_login_fail", "failure", "a login was refused", %reason, user_id, username);
+}
+
+/// A session began.
+pub fn session_created(trail: &Trail, user: UserId, session: SessionId, user_agent: Option<&str>) {
+    event!(
+        info, trail, "session_created", "success", "a session began", user_id = %user, session_id = %session, user_agent
+    );
+}
+
+/// The tokens of a new session were given out.
+pub fn tokens_created(trail: &Trail, user: UserId, session: SessionId) {
+    event!(
+        info, trail, "authn_token_created", "success", "tokens were given out", grant = %"login", user_id = %user,
+        session_id = %session
+    );
+}
+
+/// The tokens of a session were renewed. At debug: there are thousands of these a second, the line of the request says the
+/// same, and nothing came into being that was not there before.
+pub fn tokens_renewed(trail: &Trail, user: UserId, session: SessionId) {
+    event!(
+        debug, trail, "authn_token_created", "success", "tokens were given out", grant = %"renewal", user_id = %user,
+        session_id = %session
+    );
+}
+
+/// A spent refresh token came back outside the grace window, and its session is over. `rollback_detected`: it was newer
+/// than the row, so the database went back in time.
+pub fn token_reused(trail: &Trail, user: UserId, presented: &Presented, rollback_detected: bool) {
+    event!(
+        warn, trail, "authn_token_reuse", "failure", "a spent refresh token ended its session", user_id = %user,
+        session_id = %presented.session, generation = presented.generation.number(), rollback_detected
+    );
+}
+
+/// A session was ended by its holder, and its tokens with it.
+pub fn tokens_revoked(trail: &Trail, user: UserId, session: SessionId) {
+    event!(
+        info, trail, "authn_token_revoked", "success", "a session was ended", reason = %"logout", user_id = %user,
+        session_id = %session
+    );
+}
+
+/// A renewal came too late: the session is past its idle or absolute limit.
+pub fn session_expired(trail: &Trail, user: UserId, session: SessionId) {
+    event!(
+        info, trail, "session_expired", "failure", "a renewal came too late", user_id = %user, session_id = %session
+    );
+}
+
+/// An account was registered. Its name is its owner's business; who needs it finds it by the id.
+pub fn user_created(trail: &Trail, user: UserId) {
+    event!(info, trail, "user_created", "success", "an account was registered", user_id = %user);
+}
+
+/// The service listens.
+pub fn started(address: SocketAddr) {
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(target: TARGET, event = %"sys_startup", outcome = %"success", %version, %address, "serving");
+}
+
+/// The service was told to stop and did, in order.
+pub fn stopped() {
+    tracing::info!(target: TARGET, event = %"sys_shutdown", outcome = %"success", "stopped as asked");
+}
+
+/// A part of the service died, and the process with it.
+pub fn crashed(reason: &impl fmt::Display) {
+    tracing::error!(target: TARGET, event = %"sys_crash", outcome = %"failure", %reason, "stopping: it cannot go on");
+}
+
+/// Why a login was refused: for the operator, never for the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginFailure {
+    /// No account has this name, or none can.
+    UnknownAccount,
+    /// The account has another password.
+    WrongPassword,
+    /// The account is locked out, whatever the password.
+    Disabled,
+    /// The account changed while the password was being checked, each time it was tried.
+    AccountChanged,
+}
+
+impl fmt::Display for LoginFailure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::UnknownAccount => "unknown_account",
+            Self::WrongPassword => "wrong_password",
+            Self::Disabled => "disabled",
+            Self::AccountChanged => "account_changed",
+        })
+    }
+}

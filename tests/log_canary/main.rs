@@ -1,0 +1,208 @@
+//! The whole log of a real server at TRACE, through a life full of secrets: none of them is in it, in either format.
+//!
+//! - [`process`]: the binary as a child, with everything that it says
+//! - [`secrets`]: what must not be found, in which forms
+//!
+//! A panic needs a route that panics, which the binary has not: `tests/fault_log.rs`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first thing that is not as it expects"
+)]
+
+mod process;
+mod secrets;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::process::{Place, Process};
+use crate::secrets::Secrets;
+
+const PASSWORD: &str = "Vd8-password-of-alice";
+const WRONG_PASSWORD: &str = "Kx3-password-of-nobody";
+/// Typed into the name field, where it is a possible name, and where it is none.
+const AS_NAME: &str = "Wm5-password-as-a-name";
+const AS_NO_NAME: &str = "Tz9 password as no name!";
+const NOT_A_SECRET: &str = "bQ7uXe2Lr9Kd4Wf1Zs8Hn5Ty3Cm6Gv0P";
+
+/// What every life leaves in the log, by the names of OWASP's vocabulary.
+const EVENTS: [&str; 10] = [
+    "sys_startup",
+    "user_created",
+    "authn_login_success",
+    "authn_login_fail",
+    "session_created",
+    "authn_token_created",
+    "authn_token_reuse",
+    "authn_token_revoked",
+    "session_expired",
+    "sys_shutdown",
+];
+
+#[actix_web::test]
+async fn no_secret_is_in_the_log_at_trace_as_text() {
+    let (log, secrets) = a_life("text").await;
+
+    secrets.assert_absent_from(&log);
+    for event in EVENTS {
+        assert!(log.contains(&format!("event={event} ")), "{event} must be found:\n{log}");
+    }
+    assert!(log.contains("TRACE") && log.contains("latchkey::request: answered"), "the log is deaf:\n{log}");
+    for line in log.lines() {
+        assert!(line.starts_with("20") && !line.chars().any(misleads), "{line:?}");
+    }
+}
+
+#[actix_web::test]
+async fn no_secret_is_in_the_log_at_trace_as_json() {
+    let (log, secrets) = a_life("json").await;
+
+    secrets.assert_absent_from(&log);
+    assert!(!log.chars().any(|char| char != '\n' && misleads(char)), "{log:?}");
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert!(lines.iter().all(|line| line["timestamp"].is_string() && line["level"].is_string()), "{log}");
+    let logged: BTreeSet<&str> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
+    assert_eq!(logged, EVENTS.into_iter().collect());
+    for line in lines.iter().filter(|line| line["target"] == "latchkey::request" && line["message"] == "answered") {
+        assert!(line["status"].is_u64() && line["duration_us"].is_u64() && line["request_id"].is_string(), "{line}");
+        assert_eq!(line["ip"], "127.0.0.1", "{line}");
+    }
+    let agents: Vec<&str> = lines.iter().filter_map(|line| line["user_agent"].as_str()).collect();
+    assert!(agents.contains(&"a\u{2028}b\u{202e}c d"), "what was escaped means the same: {agents:?}");
+}
+
+#[test]
+fn a_refused_start_shows_no_value() {
+    let place = Place::new();
+    place.write("broken.db", "no database at all, but long enough to look like one".repeat(99).as_bytes());
+    let broken = format!("sqlite://{}", place.path("broken.db"));
+    let folder = format!("sqlite://{}", place.path(""));
+    for (name, value) in [
+        ("JWT_SECRET", "Rt6-short-secret"),
+        ("REFRESH_TOKEN_SECRET", "Rt6-Rt6-Rt6-Rt6-Rt6-Rt6-Rt6-Rt6-Rt6-Rt6-Rt6"),
+        ("DATABASE_URL", "postgres://latchkey:Rt6-of-the-database@db.internal.example/latchkey"),
+        ("DATABASE_URL", &broken),
+        ("DATABASE_URL", &folder),
+        ("RUST_LOG", "Rt6-no-filter=["),
+    ] {
+        let (code, said) = place.refused(&[("RUST_LOG", "trace"), (name, value)]);
+
+        assert!(matches!(code, Some(1 | 78)), "{name}: {code:?} {said}");
+        assert!(!said.is_empty(), "{name}");
+        Secrets::of([value, place.path("").as_str()]).assert_absent_from(&said);
+        assert!(!said.contains("Rt6"), "{name}: {said}");
+    }
+}
+
+#[actix_web::test]
+async fn a_service_that_cannot_go_on_says_so_last() {
+    let place = Place::new();
+    let server = place.start(&[("LOG_FORMAT", "json")]);
+    server.register("alice", PASSWORD).await;
+    let tokens = server.login("alice", PASSWORD).await;
+    place.damage();
+
+    server.post("/api/refresh_token", &json!({"refresh_token": tokens["refresh_token"]})).await;
+    let (code, log) = server.ended();
+
+    assert_eq!(code, Some(1));
+    let crash = log.lines().find(|line| line.contains("sys_crash")).unwrap_or_else(|| panic!("{log}"));
+    assert!(crash.contains(r#""level":"ERROR""#) && crash.contains("the storage died"), "{crash}");
+    assert!(!log.contains("sys_shutdown"), "{log}");
+    assert!(log.ends_with("latchkey: the storage died\n"), "the last word comes last: {log}");
+}
+
+/// A server's life at TRACE, from its start to its end: all that it said, and all that was secret in it.
+async fn a_life(format: &str) -> (String, Secrets) {
+    let place = Place::new();
+    let mut secrets = Secrets::of([PASSWORD, WRONG_PASSWORD, AS_NAME, AS_NO_NAME, process::JWT, process::REFRESH]);
+    let server = place.start(&[("RUST_LOG", "trace"), ("LOG_FORMAT", format), ("REFRESH_GRACE", "0s")]);
+    server.register("alice", PASSWORD).await;
+    let late = server.login("alice", PASSWORD).await;
+    secrets.add_tokens(&late);
+    place.expire_sessions();
+    assert_eq!(server.refresh(&late).await["reason"], "expired");
+
+    people(&server, &mut secrets).await;
+    hostile(&server, &mut secrets).await;
+
+    secrets.add(&place.password_hash());
+    secrets.add(&place.path(""));
+    (server.stopped(), secrets)
+}
+
+/// What people do: rightly, wrongly, twice.
+async fn people(server: &Process, secrets: &mut Secrets) {
+    for (name, password) in [
+        ("alice", WRONG_PASSWORD),
+        (AS_NAME, PASSWORD),
+        (AS_NO_NAME, PASSWORD),
+        ("alice\n\r\u{1b}[2J\0\u{2028}", PASSWORD),
+    ] {
+        server.login(name, password).await;
+        server.register(name, WRONG_PASSWORD).await;
+    }
+    let first = server.login("alice", PASSWORD).await;
+    let second = server.refresh(&first).await;
+    let other = server.login("alice", PASSWORD).await;
+    for tokens in [&first, &second, &other] {
+        secrets.add_tokens(tokens);
+    }
+    server.get("/api/profile", other["access_token"].as_str()).await;
+    assert_eq!(server.refresh(&first).await["reason"], "reused");
+    assert_eq!(server.refresh(&second).await["reason"], "revoked");
+    server.post("/api/logout", &json!({"refresh_token": other["refresh_token"]})).await;
+    server.get("/api/profile", other["access_token"].as_str()).await;
+}
+
+/// What broken and hostile clients do with what they hold.
+async fn hostile(server: &Process, secrets: &mut Secrets) {
+    let held = server.login("alice", PASSWORD).await;
+    secrets.add_tokens(&held);
+    let (access, refresh) = (held["access_token"].as_str().unwrap(), held["refresh_token"].as_str().unwrap());
+    let forged = format!("{}{NOT_A_SECRET}", &access[..access.len() - NOT_A_SECRET.len()]);
+    server.get("/api/profile", Some(&forged)).await;
+    server.get("/api/profile", Some(refresh)).await;
+    server.get(&format!("/api/{refresh}?access_token={access}&password={PASSWORD}"), None).await;
+    server.get("/a%0a%0d%1b%00%e2%80%a8b", None).await;
+
+    let json = "Content-Type: application/json\r\n";
+    let body = |body: String| format!("{json}Content-Length: {}\r\n\r\n{body}", body.len());
+    for (line, rest) in [
+        ("POST /api/refresh_token", body(format!(r#"{{"refresh_token":"{refresh}""#))),
+        ("POST /api/refresh_token", body(format!(r#"{{"refresh_token":["{refresh}"]}}"#))),
+        ("POST /api/login", body(format!(r#"["alice","{PASSWORD}"]"#))),
+        ("POST /api/login", body(format!(r#"{{"username":"alice","password":{{"{PASSWORD}":1}}}}"#))),
+        ("POST /api/login", format!("Content-Type: {PASSWORD}\r\nContent-Length: 2\r\n\r\n{{}}")),
+        ("POST /api/login", format!("{json}Content-Length: {PASSWORD}\r\n\r\n")),
+        ("POST /api/login", format!("{json}Content-Length: 5\r\nContent-Length: {PASSWORD}\r\n\r\n")),
+        ("POST /api/login", format!("{json}Transfer-Encoding: {PASSWORD}\r\n\r\n")),
+        ("POST /api/login", format!("{json}Transfer-Encoding: chunked\r\n\r\n{PASSWORD}\r\n")),
+        ("POST /api/login", format!("{json}Transfer-Encoding: chunked\r\n\r\n2\r\n{PASSWORD}\r\n")),
+        ("POST /api/login", format!("Expect: {PASSWORD}\r\n{}", body("{}".to_owned()))),
+        ("GET /api/profile", format!("Authorization: Basic {access}\r\n\r\n")),
+        ("GET /api/profile", format!("Authorization: Bearer {access}\r\nAuthorization: Bearer {refresh}\r\n\r\n")),
+        ("GET /api/profile", format!("X-Request-Id: {access}\r\nCookie: t={refresh}\r\n\r\n")),
+        ("GET /api", format!("{PASSWORD}: {access}\r\n\r\n")),
+        ("GET /api", format!("{access}\r\n\r\n")),
+        ("GET /api", format!("X: {access}\u{1b}\0\r\n\r\n")),
+        (&format!("{} /api", &refresh[4..40]), "\r\n".to_owned()),
+        (&format!("GET /{access} {PASSWORD}"), "\r\n".to_owned()),
+    ] {
+        server.send(&format!("{line} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{rest}"));
+    }
+    let login = json!({"username": "alice", "password": PASSWORD}).to_string();
+    let agent = format!("User-Agent: a\u{2028}b\u{202e}c\td\r\nX-Request-Id: a\u{2028}b\r\n{}", body(login));
+    let answer = server.send(&format!("POST /api/login HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{agent}"));
+    let (_, tokens) = answer.split_once("\r\n\r\n").unwrap();
+    secrets.add_tokens(&serde_json::from_str(tokens).expect(tokens));
+}
+
+/// Ends a line somewhere, steers a terminal, or turns the direction of writing.
+fn misleads(char: char) -> bool {
+    char.is_control() || "\u{2028}\u{2029}\u{202e}".contains(char)
+}

@@ -1,0 +1,183 @@
+//! The binary as a child process in a directory of its own, and all that it says.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use reqwest::Method;
+use rusqlite::Connection;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub const JWT: &str = "vZ0qf5Jt2mXyB8dKc1RwT7uHs4GnLpEaYi6ObQ9eFzNjVMkC";
+pub const REFRESH: &str = "3f9a1c7be05d8426f1b79e0c4ad3586291e7d0b34c5fa826";
+
+/// Only so that an answer that never comes fails its test instead of hanging it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A directory with a telling name.
+pub struct Place(TempDir);
+
+impl Place {
+    pub fn new() -> Self {
+        Self(tempfile::Builder::new().prefix("Jn4-directory-of-the-database").tempdir().unwrap())
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+
+    pub fn write(&self, name: &str, content: &[u8]) {
+        fs::write(self.0.path().join(name), content).unwrap();
+    }
+
+    /// Starts a server and waits until it listens.
+    pub fn start(&self, settings: &[(&str, &str)]) -> Process {
+        let mut child = self.command(settings).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let log = thread::spawn(move || {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).unwrap();
+            log
+        });
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut said = String::new();
+        stdout.read_line(&mut said).unwrap();
+        let address = said.trim_end().strip_prefix("listening on http://").expect("it listens").parse().unwrap();
+        let output = thread::spawn(move || {
+            stdout.read_to_string(&mut said).unwrap();
+            said
+        });
+        let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
+        Process { address, child, log: Some(log), output: Some(output), http }
+    }
+
+    /// Starts a server that must not come to listen: how it ended and what it said.
+    pub fn refused(&self, settings: &[(&str, &str)]) -> (Option<i32>, String) {
+        let output = self.command(settings).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    }
+
+    fn command(&self, settings: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
+        command
+            .current_dir(self.0.path())
+            .env_clear()
+            .envs([("PORT", "0"), ("BCRYPT_COST", "4"), ("ALLOW_WEAK_HASH", "1")])
+            .envs([("JWT_SECRET", JWT), ("REFRESH_TOKEN_SECRET", REFRESH)])
+            .env("DATABASE_URL", format!("sqlite://{}", self.path("data/latchkey.db")))
+            .envs(settings.iter().copied())
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn password_hash(&self) -> String {
+        let query = "SELECT password_hash FROM users WHERE username = 'alice'";
+        self.database().query_row(query, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Puts every session past its limit: the time of a child cannot be moved.
+    pub fn expire_sessions(&self) {
+        self.database().execute("UPDATE sessions SET idle_expires_at = created_at", []).unwrap();
+    }
+
+    /// Breaks the database under the server.
+    pub fn damage(&self) {
+        let rows = self.database();
+        let elsewhere = "UPDATE sqlite_schema SET rootpage = 1 << 30 WHERE name = 'users'";
+        rows.execute_batch(&format!("PRAGMA writable_schema = ON; {elsewhere}")).unwrap();
+        rows.execute_batch("PRAGMA schema_version = 1000").unwrap();
+    }
+
+    fn database(&self) -> Connection {
+        Connection::open(self.0.path().join("data/latchkey.db")).unwrap()
+    }
+}
+
+/// A running server. Dropped, it is killed.
+pub struct Process {
+    address: SocketAddr,
+    child: Child,
+    log: Option<JoinHandle<String>>,
+    output: Option<JoinHandle<String>>,
+    http: reqwest::Client,
+}
+
+impl Process {
+    /// Stops it as a service manager does. All that it said; what it said on standard output is no log, but no place for
+    /// secrets either.
+    pub fn stopped(self) -> String {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        let (code, log) = self.ended();
+        assert_eq!(code, Some(0), "{log}");
+        log
+    }
+
+    /// Waits until it ends: how it did, and its log.
+    pub fn ended(mut self) -> (Option<i32>, String) {
+        let code = self.child.wait().unwrap().code();
+        let output = self.output.take().unwrap().join().unwrap();
+        assert!(!output.contains("lkr_"), "{output}");
+        (code, self.log.take().unwrap().join().unwrap())
+    }
+
+    pub async fn register(&self, username: &str, password: &str) -> Value {
+        self.post("/api/register", &json!({"username": username, "password": password})).await
+    }
+
+    pub async fn login(&self, username: &str, password: &str) -> Value {
+        self.post("/api/login", &json!({"username": username, "password": password})).await
+    }
+
+    /// Renews with the refresh token of an earlier answer.
+    pub async fn refresh(&self, tokens: &Value) -> Value {
+        self.post("/api/refresh_token", &json!({"refresh_token": tokens["refresh_token"]})).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Value {
+        answer(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub async fn get(&self, path: &str, bearer: Option<&str>) -> Value {
+        let request = self.request(Method::GET, path);
+        answer(match bearer {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        })
+        .await
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("http://{}{path}", self.address))
+    }
+
+    /// Sends these bytes over a connection of its own, says that nothing more will come, and reads what comes back.
+    pub fn send(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        // Whoever sends nonsense may be cut off.
+        stream.read_to_end(&mut answer).ok();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// The body as JSON, null where it is none.
+async fn answer(request: reqwest::RequestBuilder) -> Value {
+    let body = request.send().await.unwrap().text().await.unwrap();
+    serde_json::from_str(&body).unwrap_or_default()
+}
