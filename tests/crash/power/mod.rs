@@ -7,7 +7,7 @@
 //!
 //! - `shim`: the binary under it; `journal`: what it wrote down; `disk`: what a cut leaves
 //! - `holder`: clients under load; `ledger`: what they were told, in the journal's time; `verdict`: whether it is kept
-//! - `first_start`: the same where there was nothing before
+//! - `first_start`: the same where there was nothing before; `recovered`: where a process died in the middle of a commit
 //!
 //! It is a replay of writes, not a block device: docs/durability.md says what that shows and what it does not.
 //! `LATCHKEY_POWER_RUNS=N` repeats the runs under load, each with other moments.
@@ -35,6 +35,7 @@ mod first_start;
 mod holder;
 mod journal;
 mod ledger;
+mod recovered;
 pub mod shim;
 mod verdict;
 

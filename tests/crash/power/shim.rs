@@ -100,6 +100,11 @@ impl Watched {
         Journal::read(&self.path())
     }
 
+    /// How many there are.
+    pub fn records(&self) -> usize {
+        self.journal().records().len()
+    }
+
     pub fn start(&self, shim: &str, death: Option<Death>, changes: &[(&str, &str)]) -> Result<Process, Ended> {
         let root = self.place.path().canonicalize().unwrap();
         let (journal, after) = (self.path(), death.map_or(0, |death| death.after).to_string());
