@@ -54,15 +54,10 @@ pub(super) fn path_beside(database: &Path) -> PathBuf {
     database.with_file_name(name)
 }
 
-/// The secrets of this file; where there is none, it is made first, unless `database` holds something already: with other
-/// secrets than its own, everybody would be told for good that their token is unknown.
+/// The secrets of this file; where there is none, it is made first.
 pub(super) fn find_or_make(path: &Path, database: &Path) -> Result<Secrets, Problem> {
-    if let Some(found) = find(path)? {
+    if let Some(found) = look(path, database)? {
         return Ok(found);
-    }
-    if fs::metadata(database).is_ok_and(|about| about.len() > 0) {
-        // Many may start together: who made the database meanwhile made the secrets before it.
-        return find(path)?.ok_or(LOST.into());
     }
     make(path).map_err(|cause| {
         format!("cannot be made: {cause}; make its directory writable, or give JWT_SECRET and REFRESH_TOKEN_SECRET")
@@ -70,8 +65,18 @@ pub(super) fn find_or_make(path: &Path, database: &Path) -> Result<Secrets, Prob
     find(path)?.ok_or(Cow::Borrowed("was removed by somebody while it was made; start again"))
 }
 
-/// The secrets of this file; `None` where there is none. Makes nothing.
-pub(super) fn find(path: &Path) -> Result<Option<Secrets>, Problem> {
+/// The secrets of this file; `None` where they are to be made, which is not where `database` holds something already: with
+/// other secrets than its own, everybody would be told for good that their token is unknown. Makes nothing.
+pub(super) fn look(path: &Path, database: &Path) -> Result<Option<Secrets>, Problem> {
+    let found = find(path)?;
+    if found.is_none() && fs::metadata(database).is_ok_and(|about| about.len() > 0) {
+        // Many may start together: who made the database meanwhile made the secrets before it.
+        return find(path)?.ok_or(LOST.into()).map(Some);
+    }
+    Ok(found)
+}
+
+fn find(path: &Path) -> Result<Option<Secrets>, Problem> {
     let unreadable = |cause: io::Error| format!("cannot be read: {cause}");
     let file = match File::open(path) {
         Ok(file) => file,

@@ -56,7 +56,7 @@ impl Secrets {
             (jwt, refresh_token) => {
                 let Database::Sqlite(file) = database;
                 let path = kept::path_beside(file);
-                match kept::find(&path).map_err(|reason| unusable(jwt.as_ref(), path.clone(), reason))? {
+                match kept::look(&path, file).map_err(|reason| unusable(jwt.as_ref(), path.clone(), reason))? {
                     Some(kept) => {
                         kept.overruled_by(jwt, refresh_token).checked().map(|_| Some(KeptFile { path, exists: true }))
                     }

@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Barrier;
 
+use latchkey::config::Settings;
+
 use crate::{CANARY, JWT, Place, REFRESH, pair};
 
 fn mode(path: &Path) -> u32 {
@@ -186,6 +188,9 @@ fn new_secrets_are_not_made_beside_a_database_that_is_not_new() {
     let start =
         format!("JWT_SECRET: {}: is missing although the database is not new; ", place.secrets_file().display());
     assert!(refusal.starts_with(&start) && !refusal.contains('\n'), "{refusal}");
+    let database = format!("sqlite://{}", place.path("data/latchkey.db").display());
+    let checked = Settings::check([("DATABASE_URL", database)], None);
+    assert_eq!(checked.unwrap_err().to_string(), refusal, "check-config says the same as a start");
     assert_eq!(place.names_in("data"), ["latchkey.db"]);
     assert!(place.load(&[("JWT_SECRET", JWT), ("REFRESH_TOKEN_SECRET", REFRESH)]).is_ok());
 }
