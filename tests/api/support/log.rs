@@ -2,12 +2,15 @@
 
 use std::io;
 use std::sync::{Mutex, Once, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use latchkey::config::LogFormat;
 use latchkey::logging;
+use tokio::sync::Notify;
 
 static LINES: Mutex<String> = Mutex::new(String::new());
+/// Another piece of the log is there.
+static CAME: Notify = Notify::const_new();
 
 /// Begins to keep the log. To be called before what should be found in it.
 pub fn keep() {
@@ -35,11 +38,15 @@ pub fn line_with(texts: &[&str]) -> String {
 
 /// Waits until a line holds all of this.
 pub async fn wait_for(texts: &[&str]) {
-    // Only so that a line that never comes fails its test instead of hanging it.
-    let patience = Instant::now() + Duration::from_secs(20);
-    while !lines_with(texts[0]).iter().any(|line| texts.iter().all(|text| line.contains(text))) {
-        assert!(Instant::now() < patience, "no line with {texts:?}");
-        actix_web::rt::time::sleep(Duration::from_millis(5)).await;
+    loop {
+        // Made before the look, so that a line that comes in between is not slept through.
+        let another = CAME.notified();
+        if lines_with(texts[0]).iter().any(|line| texts.iter().all(|text| line.contains(text))) {
+            return;
+        }
+        // Bounded only so that a line that never comes fails its test instead of hanging it.
+        let came = tokio::time::timeout(Duration::from_secs(20), another).await;
+        assert!(came.is_ok(), "no line with {texts:?}");
     }
 }
 
@@ -48,6 +55,7 @@ struct Kept;
 impl io::Write for Kept {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         LINES.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(text));
+        CAME.notify_waiters();
         Ok(text.len())
     }
 
