@@ -112,8 +112,8 @@ fn read_dotenv(path: &Path) -> Result<BTreeMap<&'static str, Given>, SettingsErr
     let mut given = BTreeMap::new();
     let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
     for (line, written) in (1..).zip(text.split(|byte| *byte == b'\n')) {
-        if substitutes(written) {
-            return Err(refusal(line, None, "a `$` would be replaced by a variable; put the value into single quotes"));
+        if let Some(reason) = misread(written) {
+            return Err(refusal(line, None, reason));
         }
         // A line at a time: dotenvy would let a quote run on to wherever the next one is, and an apostrophe in a comment
         // could swallow the settings up to another. The blanks at the end would keep it waiting for more.
@@ -136,25 +136,35 @@ fn read_dotenv(path: &Path) -> Result<BTreeMap<&'static str, Given>, SettingsErr
     Ok(given)
 }
 
-/// Whether dotenvy would put a variable in place of a `$` here: one outside single quotes and without a backslash of its
-/// own. For a name that is not set it puts nothing, and a secret with a `$` in it would be cut short without a word.
-fn substitutes(line: &[u8]) -> bool {
-    if line.trim_ascii_start().starts_with(b"#") {
-        return false;
-    }
-    let (mut escaped, mut in_single, mut in_double) = (false, false, false);
-    for byte in line {
-        match byte {
+/// What on this line dotenvy would take for something else than is written there.
+///
+/// - A `$` outside single quotes and without a backslash of its own: it puts a variable in its place, and nothing for a
+///   name that is not set. A secret with a `$` in it would be cut short without a word.
+/// - White space that looks like a blank: it ends the value before a `#`, or it does not, depending on how many there are.
+fn misread(line: &[u8]) -> Option<&'static str> {
+    // What is no text is refused by dotenvy itself.
+    let line = str::from_utf8(line).ok().map(str::trim_end).filter(|line| !line.trim_start().starts_with('#'))?;
+    let (mut escaped, mut in_single, mut in_double, mut after_blank) = (false, false, false, false);
+    for character in line.chars() {
+        let blank = matches!(character, ' ' | '\t') && !escaped && !in_single && !in_double;
+        match character {
             _ if escaped => escaped = false,
-            b'\'' if !in_double => in_single = !in_single,
+            '\'' if !in_double => in_single = !in_single,
             _ if in_single => {}
-            b'\\' => escaped = true,
-            b'"' => in_double = !in_double,
-            b'$' => return true,
+            '\\' => escaped = true,
+            '"' => in_double = !in_double,
+            '$' => return Some("a `$` would be replaced by a variable; put the value into single quotes"),
+            _ if in_double || blank => {}
+            // The rest is a comment.
+            '#' if after_blank => return None,
+            _ if character.is_whitespace() => {
+                return Some("white space that is neither a blank nor a tab; put the value into single quotes");
+            }
             _ => {}
         }
+        after_blank = blank;
     }
-    false
+    None
 }
 
 /// A name that may be shown: one that looks like a name of a setting, and not like a secret that stands alone.

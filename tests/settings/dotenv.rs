@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::{CANARY, Place};
+use crate::{CANARY, JWT, Place};
 
 #[test]
 fn the_environment_wins_over_dotenv() {
@@ -46,9 +46,36 @@ fn a_dollar_is_taken_as_it_stands_only_in_single_quotes_or_behind_a_backslash_of
     place.write(".env", r#"JWT_AUDIENCE='a\$PATH'"".\$b"#);
     assert_eq!(place.load(&[]).unwrap().jwt_audience, r"a\$PATH.$b");
 
-    for value in ["a$PATH.'b'", r#""'$PATH.'""#, r#""\\$PATH.""#, r"'\'$PATH.", "$PATH."] {
+    place.write(".env", "JWT_AUDIENCE=a # costs $5\n");
+    assert_eq!(place.load(&[]).unwrap().jwt_audience, "a");
+
+    for value in [
+        "a$PATH.'b'",
+        r"a\ #$PATH.",
+        "'a '#$PATH.",
+        "a#$PATH.",
+        r#""'$PATH.'""#,
+        r#""\\$PATH.""#,
+        r"'\'$PATH.",
+        "$PATH.",
+    ] {
         let file = place.write(".env", format!("PORT=1\nJWT_AUDIENCE={value}\n"));
         assert!(place.refusal(&[]).starts_with(&format!("{file}: line 2: a `$` would be replaced")), "{value}");
+    }
+}
+
+#[test]
+fn white_space_that_looks_like_a_blank_does_not_end_a_value_by_chance() {
+    for space in ['\u{a0}', '\u{b}', '\u{2003}', '\r'] {
+        let place = Place::new();
+        for spaces in 1..=3 {
+            let spaces = String::from(space).repeat(spaces);
+            let file = place.write(".env", format!("PORT=1\nJWT_SECRET={JWT}{spaces}#{JWT}\n"));
+            let refusal = place.refusal(&[]);
+            assert!(refusal.starts_with(&format!("{file}: line 2: white space that is neither")), "{refusal}");
+        }
+        place.write(".env", format!("JWT_SECRET='{JWT}{space}#{JWT}' # {space}\n"));
+        assert_eq!(place.load(&[]).unwrap().jwt_secret.expose(), format!("{JWT}{space}#{JWT}").as_bytes());
     }
 }
 
