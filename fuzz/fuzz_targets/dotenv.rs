@@ -257,6 +257,8 @@ fn value_of(written: &str) -> Option<String> {
                 let rest = characters.as_str().trim_start_matches([' ', '\t']);
                 return (rest.is_empty() || rest.starts_with('#')).then_some(value);
             }
+            // Neither a part of the value nor its end: nobody can see which.
+            _ if character.is_whitespace() && !double_quoted => return None,
             _ => value.push(character),
         }
     }

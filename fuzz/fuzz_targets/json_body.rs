@@ -185,7 +185,7 @@ impl Request {
         if self.optional && declared.unwrap_or(0) == 0 && values("transfer-encoding").is_empty() {
             return Ok(None);
         }
-        if values("content-encoding").iter().any(|coding| coding.to_ascii_lowercase() != b"identity") {
+        if values("content-encoding").iter().any(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
             return Err(Kind::Coding);
         }
         let [media_type] = values("content-type")[..] else { return Err(Kind::ContentType) };
