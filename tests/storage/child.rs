@@ -77,3 +77,33 @@ pub fn limit_files_to(bytes: Option<u64>) {
     let maximum = getrlimit(Resource::Fsize).maximum;
     setrlimit(Resource::Fsize, Rlimit { current: bytes.or(maximum), maximum }).unwrap();
 }
+
+/// A file that nobody can write, not even who has it open, until this is dropped.
+pub struct Frozen(PathBuf);
+
+impl Frozen {
+    /// Makes the file immutable. Says so and answers `None` where that is not allowed, or does not stop who has it open.
+    pub fn freeze(file: &Path, test: &str) -> Option<Self> {
+        let scratch = file.with_extension("scratch");
+        let mut open = std::fs::File::create(&scratch).unwrap();
+        let stops_writers = chattr("+i", &scratch) && open.write_all(b"x").is_err();
+        chattr("-i", &scratch);
+        std::fs::remove_file(&scratch).unwrap();
+        if stops_writers && chattr("+i", file) {
+            return Some(Self(file.to_owned()));
+        }
+        let skipped = format!("{test} skipped: files cannot be made immutable here\n");
+        io::stderr().write_all(skipped.as_bytes()).unwrap();
+        None
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        chattr("-i", &self.0);
+    }
+}
+
+fn chattr(change: &str, file: &Path) -> bool {
+    Command::new("chattr").arg(change).arg(file).output().is_ok_and(|output| output.status.success())
+}

@@ -82,6 +82,29 @@ fn a_full_disk_ends_the_writer_and_nothing_of_the_batch_is_done() {
 }
 
 #[test]
+fn a_file_that_turns_read_only_ends_the_writer_and_nothing_of_the_batch_is_done() {
+    let engine = SqliteEngine::fresh();
+    let log = engine.log();
+    let mut db = Database::on(Box::new(engine));
+    let alice = db.account("alice");
+    let kept = db.session(&alice).session;
+    let Some(frozen) = child::Frozen::freeze(&log, "a_file_that_turns_read_only") else { return };
+
+    let failed = db.try_sessions(vec![presenting(kept, 1), opening(&alice), logout(kept)]);
+
+    assert_eq!(failed.unwrap_err(), Error::Unavailable);
+    assert_eq!(db.next_death(), Some("storage"));
+    drop(frozen);
+    db.close();
+
+    let clock = db.clock.clone();
+    let db = db.reopened(clock);
+    assert_eq!((db.count("sessions"), db.count("users"), db.count("revocations")), (1, 1, 0));
+    assert_eq!(db.present(kept, 1), "granted 2");
+    is_intact(&db);
+}
+
+#[test]
 fn an_io_error_in_a_commit_ends_the_writer_and_nothing_of_the_batch_is_done() {
     child::with_a_limit_on_files(
         "sqlite_faults::an_io_error_in_a_commit_ends_the_writer_and_nothing_of_the_batch_is_done",
