@@ -36,7 +36,7 @@ use crate::storage::sqlite::{OpenError, Rules, Sqlite};
 use crate::storage::{Storage, Swept};
 use crate::tokens::access::AccessTokens;
 use crate::tokens::refresh::RefreshKeys;
-use crate::tokens::revocation::{KEPT_BEYOND_TTL, Revocations};
+use crate::tokens::revocation::{self, Revocations};
 use crate::tokens::rotation;
 
 /// Longer than the idle time of the usual proxies (60 s): the side that reuses a connection must close it first, or a
@@ -202,7 +202,7 @@ fn rules(settings: &Settings) -> Rules {
             resumed: None,
         },
         session_ttl: settings.session_ttl,
-        revocations_kept_for: settings.access_token_ttl.saturating_add(KEPT_BEYOND_TTL),
+        revocations_kept_for: revocation::kept_for(settings.access_token_ttl),
     }
 }
 

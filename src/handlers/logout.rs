@@ -2,28 +2,18 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
 
 use crate::actors::EndReason;
 use crate::error::Error;
 use crate::events;
 use crate::handlers::error::ApiError;
-use crate::handlers::json::{OptionalJson, RequestBody};
+use crate::handlers::json::OptionalJson;
+use crate::handlers::refresh_token::RefreshRequest;
 use crate::handlers::services::Services;
 use crate::handlers::unstoppable::to_the_end;
 use crate::middleware::bearer;
 use crate::middleware::trail::Trail;
 use crate::tokens::refresh::SessionId;
-
-/// What a logout takes where it comes without a bearer token.
-#[derive(Deserialize)]
-pub struct Logout {
-    refresh_token: String,
-}
-
-impl RequestBody for Logout {
-    const SHAPE: &'static str = r#"{"refresh_token": string}"#;
-}
 
 /// Ends a session. Whoever holds any authentic token of it may; what is over already, or forged, is over: 204 too, so
 /// that a client that logs out never has to ask what went wrong.
@@ -31,7 +21,7 @@ pub async fn logout(
     services: Data<Services>,
     trail: Trail,
     request: HttpRequest,
-    body: OptionalJson<Logout>,
+    body: OptionalJson<RefreshRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let session = match (&body.0, bearer::token(request.headers())?) {
         (Some(_), Some(_)) => {

@@ -15,10 +15,10 @@ use crate::middleware::trail::Trail;
 use crate::tokens::grant::Grant;
 use crate::tokens::refresh::Presented;
 
-/// What a renewal takes.
+/// What a renewal takes, and a logout that comes without a bearer token. Wiped when dropped.
 #[derive(Deserialize)]
 pub struct RefreshRequest {
-    refresh_token: String,
+    pub(super) refresh_token: String,
 }
 
 impl RequestBody for RefreshRequest {

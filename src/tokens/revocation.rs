@@ -40,6 +40,11 @@ pub enum Ended {
     },
 }
 
+/// How long an ending is kept, in the map and in the table, where access tokens live `access_ttl`.
+pub fn kept_for(access_ttl: Duration) -> Duration {
+    access_ttl.saturating_add(KEPT_BEYOND_TTL)
+}
+
 /// The map that `authenticate` reads.
 #[derive(Debug)]
 pub struct Revocations {
@@ -51,12 +56,7 @@ pub struct Revocations {
 impl Revocations {
     /// An empty map for access tokens that live `access_ttl`.
     pub fn new(access_ttl: Duration) -> Self {
-        Self { sessions: HashMap::new(), users: HashMap::new(), kept_for: access_ttl.saturating_add(KEPT_BEYOND_TTL) }
-    }
-
-    /// How long an entry is kept, here and in the table.
-    pub fn kept_for(&self) -> Duration {
-        self.kept_for
+        Self { sessions: HashMap::new(), users: HashMap::new(), kept_for: kept_for(access_ttl) }
     }
 
     /// Adds an ending. One that is already there keeps the higher version and the later time.
