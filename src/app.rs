@@ -104,12 +104,19 @@ impl Server {
 
         // Both stores on one arbiter: it never blocks, so they never wait for each other.
         let arbiter = Arbiter::new();
-        let users = UserStore::start(&arbiter.handle(), Arc::clone(&storage), Arc::clone(&revocations), &watch);
+        let users = UserStore::start(
+            &arbiter.handle(),
+            Arc::clone(&storage),
+            Arc::clone(&revocations),
+            settings.limits.largest_batch,
+            &watch,
+        );
         let sessions = RefreshTokens::start(
             &arbiter.handle(),
             Arc::clone(&storage),
             Arc::clone(&revocations),
             clock.clone(),
+            settings.limits.largest_batch,
             &watch,
         );
         sweep_for_ever(&arbiter.handle(), sessions.clone());
@@ -193,7 +200,8 @@ pub fn run(settings: Settings) -> Result<(), RunError> {
     })
 }
 
-fn rules(settings: &Settings) -> Rules {
+/// What the settings ask of a storage engine.
+pub fn rules(settings: &Settings) -> Rules {
     Rules {
         rotation: rotation::Policy {
             window: settings.refresh_grace.window,

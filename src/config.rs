@@ -239,7 +239,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// What the contract fixes.
+/// The most operations that one batch may hold: a commit stays short, and a batch's memory small.
+pub const LARGEST_BATCH: usize = 512;
+
+/// What is fixed, by the contract or by measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// How long a request's body may take to arrive.
@@ -247,10 +250,13 @@ pub struct Limits {
     /// How long a service that lost a part still answers, 503 where that part is needed: long enough for a probe to see
     /// `/readyz` red and send traffic elsewhere, and for requests that were on their way not to meet a closed port.
     pub last_words: Duration,
+    /// The most operations that may share a commit, [`LARGEST_BATCH`]. The bench shows what sharing is worth by a service
+    /// with 1.
+    pub largest_batch: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_timeout: Duration::from_secs(15), last_words: Duration::from_secs(1) }
+        Self { body_timeout: Duration::from_secs(15), last_words: Duration::from_secs(1), largest_batch: LARGEST_BATCH }
     }
 }

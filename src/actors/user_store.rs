@@ -25,17 +25,18 @@ pub struct UserStore {
 }
 
 impl UserStore {
-    /// Starts the actor on `arbiter`.
+    /// Starts the actor on `arbiter`; its batches hold at most `largest_batch` operations.
     pub fn start(
         arbiter: &ArbiterHandle,
         storage: Arc<dyn Storage>,
         revocations: Arc<Revocations>,
+        largest_batch: usize,
         watch: &Watch,
     ) -> Users {
         let lifeline = watch.over("user store");
-        Users(Self::start_in_arbiter(arbiter, |_| {
+        Users(Self::start_in_arbiter(arbiter, move |_| {
             let engine = Arc::clone(&storage);
-            let group = GroupCommit::new(move |batch| engine.users(batch), revocations);
+            let group = GroupCommit::new(largest_batch, move |batch| engine.users(batch), revocations);
             Self { group, storage, _lifeline: lifeline }
         }))
     }

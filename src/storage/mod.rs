@@ -9,6 +9,7 @@
 use futures_util::future::BoxFuture;
 
 use crate::clock::Timestamp;
+pub use crate::config::LARGEST_BATCH;
 use crate::error::Result;
 use crate::passwords::PasswordHash;
 use crate::tokens::grant::Grant;
@@ -17,9 +18,6 @@ use crate::tokens::refresh::{Presented, SessionId};
 use crate::tokens::revocation::Revocation;
 
 pub mod sqlite;
-
-/// The most operations that one batch may hold: a commit stays short, and a batch's memory small.
-pub const LARGEST_BATCH: usize = 512;
 
 /// The bytes of a user agent that are kept: enough to recognise a browser, little enough to keep rows small.
 pub const LONGEST_USER_AGENT: usize = 120;

@@ -14,7 +14,9 @@ use latchkey::config::Database;
 use latchkey::error::Error;
 use latchkey::lifeline;
 use latchkey::storage::sqlite::OpenError;
-use latchkey::storage::{Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOperation, UserOutcome};
+use latchkey::storage::{
+    LARGEST_BATCH, Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOperation, UserOutcome,
+};
 use latchkey::tokens::refresh::{Generation, Presented, SessionId};
 use latchkey::tokens::revocation::{Revocation, Revocations};
 use serde_json::json;
@@ -261,7 +263,8 @@ async fn an_actor_that_panics_answers_nobody_and_is_reported() {
     let (watch, mut deaths) = lifeline::watch();
     let arbiter = actix::Arbiter::new();
     let revocations = Arc::new(Revocations::new(Duration::from_secs(900)));
-    let sessions = RefreshTokens::start(&arbiter.handle(), Arc::new(Fatal), revocations, Clock::system(), &watch);
+    let sessions =
+        RefreshTokens::start(&arbiter.handle(), Arc::new(Fatal), revocations, Clock::system(), LARGEST_BATCH, &watch);
     let presented = Presented { session: SessionId(Uuid::nil()), generation: Generation::FIRST };
 
     assert_eq!(sessions.rotate(presented).await, Err(Error::Unavailable));
