@@ -64,7 +64,7 @@ impl TokenResponse {
 }
 
 impl Services {
-    /// Makes the tokens of a grant. Errors: [`Error::Internal`] where signing fails.
+    /// Makes the tokens of a grant. Errors: [`Error::Internal`] where a token cannot be made.
     pub fn issue(&self, grant: &Grant) -> Result<TokenResponse> {
         let access = self.access_tokens.mint(grant)?;
         Ok(TokenResponse {
