@@ -38,6 +38,7 @@ use crate::tokens::access::AccessTokens;
 use crate::tokens::refresh::RefreshKeys;
 use crate::tokens::revocation::{self, Revocations};
 use crate::tokens::rotation;
+use crate::tokens::verified::VerifiedTokens;
 
 /// Longer than the idle time of the usual proxies (60 s): the side that reuses a connection must close it first, or a
 /// request meets a closing one.
@@ -221,6 +222,8 @@ fn listen(settings: &Settings, services: Data<Services>) -> Result<(SocketAddr, 
         App::new()
             .app_data(services.clone())
             .app_data(limits)
+            // Made anew for each worker: nobody waits for another.
+            .app_data(VerifiedTokens::new(limits.verified_tokens))
             .configure(handlers::route_table)
             // The last `wrap` is the outermost layer.
             .wrap(Respond::with(cors.clone()))

@@ -242,7 +242,7 @@ pub enum LogFormat {
 /// The most operations that one batch may hold: a commit stays short, and a batch's memory small.
 pub const LARGEST_BATCH: usize = 512;
 
-/// What is fixed, by the contract or by measurement.
+/// What the contract fixes, or nobody needs to choose.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// How long a request's body may take to arrive.
@@ -253,10 +253,18 @@ pub struct Limits {
     /// The most operations that may share a commit, [`LARGEST_BATCH`]. The bench shows what sharing is worth by a service
     /// with 1.
     pub largest_batch: usize,
+    /// How many access tokens each worker recognises without checking their signatures again; 0: none.
+    /// See [`VerifiedTokens`](crate::tokens::verified::VerifiedTokens).
+    pub verified_tokens: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_timeout: Duration::from_secs(15), last_words: Duration::from_secs(1), largest_batch: LARGEST_BATCH }
+        Self {
+            body_timeout: Duration::from_secs(15),
+            last_words: Duration::from_secs(1),
+            largest_batch: LARGEST_BATCH,
+            verified_tokens: 4096,
+        }
     }
 }

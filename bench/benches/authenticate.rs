@@ -1,8 +1,9 @@
 //! What it costs that endings are looked up on every request.
 //!
 //! Owns one comparison: the same tokens are authenticated while the map of endings is empty and while it holds 100,000, half
-//! of them sessions and half users. Once as the function that decides (`Services::identify`), once as the middleware in
-//! front of a handler that does nothing, with actix's routing around it and no socket.
+//! of them sessions and half users. Once as the functions that decide (`Services::identify`, and `Services::recognise`, which
+//! spares the signature of a token that it knows), once as the middleware in front of a handler that does nothing, with actix's
+//! routing around it and no socket.
 //!
 //! `cargo bench -p latchkey-bench --bench authenticate`
 
@@ -23,13 +24,14 @@ use actix_web::{App, HttpResponse};
 use criterion::{BatchSize, BenchmarkId, Criterion};
 use latchkey::app::Server;
 use latchkey::clock::Clock;
-use latchkey::config::Settings;
+use latchkey::config::{Limits, Settings};
 use latchkey::handlers::services::Services;
 use latchkey::middleware::authenticate::authenticate;
 use latchkey::tokens::grant::Grant;
 use latchkey::tokens::principal::{Principal, Role, UserId, Username, Version};
 use latchkey::tokens::refresh::{Generation, SessionId};
 use latchkey::tokens::revocation::{Ended, Revocation};
+use latchkey::tokens::verified::VerifiedTokens;
 use uuid::Uuid;
 
 /// As many as 100 logouts a second leave behind within an access token's life.
@@ -55,11 +57,21 @@ fn main() {
 }
 
 fn identify(criterion: &mut Criterion, services: &Services, tokens: &[String], endings: u32) {
-    let mut tokens = tokens.iter().cycle();
+    let mut in_turn = tokens.iter().cycle();
     let mut group = criterion.benchmark_group("identify");
     group.bench_function(BenchmarkId::new("endings", endings), |bencher| {
-        bencher.iter(|| services.identify(black_box(tokens.next().expect("a cycle"))));
+        bencher.iter(|| services.identify(black_box(in_turn.next().expect("a cycle"))));
     });
+    group.finish();
+
+    let verified = VerifiedTokens::new(Limits::default().verified_tokens);
+    let mut group = criterion.benchmark_group("recognise");
+    for (name, count) in [("one token", 1), ("1,000 tokens", tokens.len())] {
+        let mut in_turn = tokens.iter().take(count).cycle();
+        group.bench_function(BenchmarkId::new(name, endings), |bencher| {
+            bencher.iter(|| services.recognise(&verified, black_box(in_turn.next().expect("a cycle"))));
+        });
+    }
     group.finish();
 }
 
@@ -71,7 +83,9 @@ fn through_the_middleware(
     endings: u32,
 ) {
     let behind = web::resource("/").wrap(from_fn(authenticate)).to(HttpResponse::Ok);
-    let app = system.block_on(test::init_service(App::new().app_data(services.clone()).service(behind)));
+    // Nothing is remembered: every token is checked whole.
+    let app = App::new().app_data(services.clone()).app_data(VerifiedTokens::new(0)).service(behind);
+    let app = system.block_on(test::init_service(app));
     let mut tokens = tokens.iter().cycle();
     let mut request = || {
         let token = tokens.next().expect("a cycle");

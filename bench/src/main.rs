@@ -133,9 +133,10 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<bool> {
     match arguments.inner {
         Some(Inner::ServeBare) => baseline::serve().map(|()| true),
-        Some(Inner::ServeVariant { largest_batch, verified_tokens: _ }) => {
+        Some(Inner::ServeVariant { largest_batch, verified_tokens }) => {
             let mut settings = Settings::load(std::env::vars_os(), None)?;
             settings.limits.largest_batch = largest_batch.unwrap_or(settings.limits.largest_batch);
+            settings.limits.verified_tokens = verified_tokens.unwrap_or(settings.limits.verified_tokens);
             let _log = logging::start(&settings)?;
             app::run(settings)?;
             Ok(true)

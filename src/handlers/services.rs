@@ -14,10 +14,11 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::handlers::health::Readiness;
 use crate::passwords::Policy;
-use crate::tokens::access::{AccessTokens, Identity};
+use crate::tokens::access::{AccessTokens, Authentic, Identity};
 use crate::tokens::grant::Grant;
 use crate::tokens::refresh::{RefreshKeys, RefreshToken, SessionId};
 use crate::tokens::revocation::Revocations;
+use crate::tokens::verified::VerifiedTokens;
 
 /// What handlers ask.
 pub struct Services {
@@ -80,11 +81,30 @@ impl Services {
 
     /// Who a bearer token speaks for. Errors: [`Error::InvalidToken`], also where its session or user ended since.
     pub fn identify(&self, access_token: &str) -> Result<Identity> {
-        let identity = self.access_tokens.verify(access_token, self.clock.now())?;
-        let principal = &identity.principal;
-        if self.revocations.refuses(identity.session, principal.id, principal.version) {
+        let authentic = self.access_tokens.authenticate(access_token)?;
+        if self.stands(&authentic) { Ok(authentic.identity) } else { Err(Error::InvalidToken) }
+    }
+
+    /// The same for a token that is likely to come again: its signature is checked the first times only.
+    pub fn recognise(&self, verified: &VerifiedTokens, access_token: &str) -> Result<Identity> {
+        if let Some(authentic) = verified.find(&self.access_tokens, access_token) {
+            if self.stands(&authentic) {
+                return Ok(authentic.identity);
+            }
+            verified.forget(&self.access_tokens, access_token);
             return Err(Error::InvalidToken);
         }
-        Ok(identity)
+        let authentic = self.access_tokens.authenticate(access_token)?;
+        if !self.stands(&authentic) {
+            return Err(Error::InvalidToken);
+        }
+        verified.keep(&self.access_tokens, access_token, &authentic);
+        Ok(authentic.identity)
+    }
+
+    /// Whether an authentic token is accepted now: what is asked of every token at every request.
+    fn stands(&self, authentic: &Authentic) -> bool {
+        let Identity { principal, session, .. } = &authentic.identity;
+        authentic.is_valid_at(self.clock.now()) && !self.revocations.refuses(*session, principal.id, principal.version)
     }
 }

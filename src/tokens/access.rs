@@ -43,6 +43,7 @@ pub struct AccessTokens {
     issuer: String,
     audience: String,
     ttl_seconds: i64,
+    instance: u128,
 }
 
 /// One key, one algorithm: a token that names another algorithm for this key is refused.
@@ -63,6 +64,15 @@ pub struct Identity {
     pub session: SessionId,
     /// When the token ends.
     pub expires_at: Timestamp,
+}
+
+/// A token that we signed as it is and that our rules accept, at some time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authentic {
+    /// What it says.
+    pub identity: Identity,
+    /// When it was signed.
+    issued_at: Timestamp,
 }
 
 /// A signed access token on its way out.
@@ -125,7 +135,13 @@ impl AccessTokens {
             encoded_header: URL_SAFE_NO_PAD.encode(header),
         };
         let ttl_seconds = i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX);
-        Ok(Self { signer, issuer: issuer.to_owned(), audience: audience.to_owned(), ttl_seconds })
+        Ok(Self {
+            signer,
+            issuer: issuer.to_owned(),
+            audience: audience.to_owned(),
+            ttl_seconds,
+            instance: rand::random(),
+        })
     }
 
     /// Signs the access token of a grant: issued at the time of the transaction that granted it, and never outliving the
@@ -159,10 +175,22 @@ impl AccessTokens {
 
     /// Checks all of a token but revocation. Errors: [`Error::InvalidToken`], whatever is wrong with it.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Identity> {
-        self.read(token, now).ok_or(Error::InvalidToken)
+        let authentic = self.authenticate(token)?;
+        if authentic.is_valid_at(now) { Ok(authentic.identity) } else { Err(Error::InvalidToken) }
     }
 
-    fn read(&self, token: &str, now: Timestamp) -> Option<Identity> {
+    /// Checks what does not change with time, and that is not enough: [`Authentic::is_valid_at`] and revocation are left to
+    /// ask at each use. Errors: [`Error::InvalidToken`], whatever is wrong with it.
+    pub fn authenticate(&self, token: &str) -> Result<Authentic> {
+        self.read(token).ok_or(Error::InvalidToken)
+    }
+
+    /// Tells these keys and rules from any others: what was authentic here need not be so there.
+    pub fn instance(&self) -> u128 {
+        self.instance
+    }
+
+    fn read(&self, token: &str) -> Option<Authentic> {
         if token.len() > LONGEST {
             return None;
         }
@@ -171,7 +199,7 @@ impl AccessTokens {
         let key = self.key_of(header)?;
         key.verify(message, signature)?;
         let claims = URL_SAFE_NO_PAD.decode(claims).ok()?;
-        self.accept(object(&claims)?, now)
+        self.accept(object(&claims)?)
     }
 
     /// The key that the header names, if it names it in full: exact `kid`, that key's algorithm, our type, no `crit`.
@@ -186,13 +214,12 @@ impl AccessTokens {
         (named && header.typ == TYPE && !header.crit).then_some(key)
     }
 
-    fn accept(&self, claims: Claims<'_>, now: Timestamp) -> Option<Identity> {
+    fn accept(&self, claims: Claims<'_>) -> Option<Authentic> {
         let expires_at = Timestamp::from_millis(claims.exp.checked_mul(1000)?);
         let issued_at = Timestamp::from_millis(claims.iat.checked_mul(1000)?);
         let lifetime = claims.exp.checked_sub(claims.iat)?;
         let ours = claims.iss == self.issuer && claims.aud == self.audience;
-        let alive = now < expires_at && issued_at <= now.plus(IAT_LEEWAY) && lifetime <= self.ttl_seconds;
-        if !ours || !alive {
+        if !ours || lifetime > self.ttl_seconds {
             return None;
         }
         let principal = Principal {
@@ -201,7 +228,14 @@ impl AccessTokens {
             roles: claims.roles.into_owned(),
             version: claims.ver,
         };
-        Some(Identity { principal, session: claims.sid, expires_at })
+        Some(Authentic { identity: Identity { principal, session: claims.sid, expires_at }, issued_at })
+    }
+}
+
+impl Authentic {
+    /// Whether the token is to be accepted at this time, if nothing of it ended.
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        now < self.identity.expires_at && self.issued_at <= now.plus(IAT_LEEWAY)
     }
 }
 
