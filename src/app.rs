@@ -30,6 +30,7 @@ use crate::handlers::health::Readiness;
 use crate::handlers::services::Services;
 use crate::lifeline::{self, Deaths};
 use crate::middleware::cors::Cors;
+use crate::middleware::forwarded::Proxies;
 use crate::middleware::respond::Respond;
 use crate::passwords::{Hasher, Policy};
 use crate::storage::sqlite::{OpenError, Rules, Sqlite};
@@ -218,6 +219,7 @@ pub fn rules(settings: &Settings) -> Rules {
 fn listen(settings: &Settings, services: Data<Services>) -> Result<(SocketAddr, dev::Server), RunError> {
     let limits = settings.limits;
     let cors = Cors::new(&settings.cors_origins).map(Arc::new);
+    let proxies = Arc::new(Proxies::trusting(&settings.trusted_proxies));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(services.clone())
@@ -226,7 +228,7 @@ fn listen(settings: &Settings, services: Data<Services>) -> Result<(SocketAddr, 
             .app_data(VerifiedTokens::new(limits.verified_tokens))
             .configure(handlers::route_table)
             // The last `wrap` is the outermost layer.
-            .wrap(Respond::with(cors.clone()))
+            .wrap(Respond::with(cors.clone()).behind(Arc::clone(&proxies)))
     })
     .workers(settings.workers)
     .keep_alive(KEEP_ALIVE)

@@ -11,7 +11,7 @@
 //!
 //! - `catalogue`: the names and the defaults
 //! - `effective`: what the settings come to, without the secrets
-//! - `origins`: which web origins there can be
+//! - `origins`: which web origins there can be; `proxies`: which proxies are believed
 //! - `strength`: which secrets are too weak
 //! - `kept`: the file of secrets beside the database
 
@@ -21,6 +21,7 @@ mod error;
 mod kept;
 mod origins;
 mod parse;
+mod proxies;
 mod secrets;
 mod source;
 mod strength;
@@ -30,12 +31,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 use self::catalogue::{
     ACCESS_TOKEN_TTL, ALLOW_WEAK_HASH, BCRYPT_COST, CORS_ORIGINS, DATABASE_URL, HASH_MAX_WAIT, HASH_THREADS, HOST,
     JWT_AUDIENCE, JWT_ISSUER, LOG_FORMAT, PASSWORD_POLICY, PORT, REFRESH_GRACE, REFRESH_TOKEN_TTL, RUST_LOG,
-    SESSION_TTL, WORKERS,
+    SESSION_TTL, TRUSTED_PROXIES, WORKERS,
 };
 pub use self::effective::Effective;
 pub use self::error::SettingsError;
@@ -100,6 +102,8 @@ pub struct Settings {
     pub hash_threads: usize,
     /// `HASH_MAX_WAIT`: whoever could not begin hashing within it is turned away.
     pub hash_max_wait: Duration,
+    /// `TRUSTED_PROXIES`: whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// `WORKERS`: threads that serve HTTP.
     pub workers: usize,
     /// `LOG_FORMAT`.
@@ -181,6 +185,7 @@ impl Settings {
             bcrypt_cost: source.read(&BCRYPT_COST, parse::bcrypt_cost)?,
             hash_threads: source.read_or(&HASH_THREADS, parse::threads, cores)?,
             hash_max_wait: source.read(&HASH_MAX_WAIT, parse::hash_max_wait)?,
+            trusted_proxies: source.read_or(&TRUSTED_PROXIES, proxies::proxies, Vec::new())?,
             workers: source.read_or(&WORKERS, parse::threads, cores)?,
             log_format: source.read(&LOG_FORMAT, parse::log_format)?,
             log_filter: source.read(&RUST_LOG, parse::log_filter)?,

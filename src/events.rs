@@ -9,7 +9,7 @@
 //! handler, `app` -> a function below -> the log, target [`TARGET`]
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::middleware::trail::Trail;
 use crate::tokens::principal::{Principal, UserId};
@@ -38,6 +38,14 @@ pub fn login_failed(trail: &Trail, reason: LoginFailure, account: Option<&Princi
     let user_id = account.map(|account| tracing::field::display(account.id));
     let username = account.map(|account| account.username.as_str());
     event!(warn, trail, "authn_login_fail", "failure", "a login was refused", %reason, user_id, username);
+}
+
+/// Somebody in front says for whom it asks and is not believed: told once.
+pub fn proxy_not_trusted(peer: IpAddr) {
+    tracing::warn!(
+        target: TARGET, event = %"proxy_not_trusted", outcome = %"failure", ip = %peer,
+        "a peer of a private address sends X-Forwarded-For: list it in TRUSTED_PROXIES if it is your proxy"
+    );
 }
 
 /// A session began.

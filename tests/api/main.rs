@@ -28,6 +28,7 @@ mod overload;
 mod password_policy;
 mod problems;
 mod profile;
+mod proxies;
 mod races;
 mod refresh;
 mod register;
