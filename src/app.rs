@@ -35,6 +35,7 @@ use crate::middleware::respond::Respond;
 use crate::passwords::{Hasher, Policy};
 use crate::storage::sqlite::{OpenError, Rules, Sqlite};
 use crate::storage::{Storage, Swept};
+use crate::throttle::registrations::Registrations;
 use crate::tokens::access::AccessTokens;
 use crate::tokens::refresh::RefreshKeys;
 use crate::tokens::revocation::{self, Revocations};
@@ -125,6 +126,7 @@ impl Server {
         let hasher = Arc::new(Hasher::new(settings.bcrypt_cost));
         let hashing = Hashing::start(Arc::clone(&hasher), settings.hash_threads, settings.hash_max_wait, clock.clone());
         let services = Data::new(Services {
+            registrations: Registrations::new(settings.registrations, clock.clone()),
             users,
             sessions,
             hashing,

@@ -11,7 +11,7 @@
 //!
 //! - `catalogue`: the names and the defaults
 //! - `effective`: what the settings come to, without the secrets
-//! - `origins`: which web origins there can be; `proxies`: which proxies are believed
+//! - `origins`: which web origins there can be; `proxies`: which proxies are believed; `rate`: how many in a while
 //! - `strength`: which secrets are too weak
 //! - `kept`: the file of secrets beside the database
 
@@ -22,6 +22,7 @@ mod kept;
 mod origins;
 mod parse;
 mod proxies;
+mod rate;
 mod secrets;
 mod source;
 mod strength;
@@ -36,12 +37,13 @@ use zeroize::Zeroizing;
 
 use self::catalogue::{
     ACCESS_TOKEN_TTL, ALLOW_WEAK_HASH, BCRYPT_COST, CORS_ORIGINS, DATABASE_URL, HASH_MAX_WAIT, HASH_THREADS, HOST,
-    JWT_AUDIENCE, JWT_ISSUER, LOG_FORMAT, PASSWORD_POLICY, PORT, REFRESH_GRACE, REFRESH_TOKEN_TTL, RUST_LOG,
-    SESSION_TTL, TRUSTED_PROXIES, WORKERS,
+    JWT_AUDIENCE, JWT_ISSUER, LOG_FORMAT, PASSWORD_POLICY, PORT, REFRESH_GRACE, REFRESH_TOKEN_TTL, REGISTRATIONS,
+    RUST_LOG, SESSION_TTL, TRUSTED_PROXIES, WORKERS,
 };
 pub use self::effective::Effective;
 pub use self::error::SettingsError;
 pub use self::origins::Origin;
+pub use self::rate::Rate;
 use self::secrets::Secrets;
 use self::source::{Source, refused};
 
@@ -102,6 +104,8 @@ pub struct Settings {
     pub hash_threads: usize,
     /// `HASH_MAX_WAIT`: whoever could not begin hashing within it is turned away.
     pub hash_max_wait: Duration,
+    /// `REGISTRATIONS`: how many an address may make; `None` is `off`.
+    pub registrations: Option<Rate>,
     /// `TRUSTED_PROXIES`: whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// `WORKERS`: threads that serve HTTP.
@@ -185,6 +189,7 @@ impl Settings {
             bcrypt_cost: source.read(&BCRYPT_COST, parse::bcrypt_cost)?,
             hash_threads: source.read_or(&HASH_THREADS, parse::threads, cores)?,
             hash_max_wait: source.read(&HASH_MAX_WAIT, parse::hash_max_wait)?,
+            registrations: source.read(&REGISTRATIONS, rate::rate)?,
             trusted_proxies: source.read_or(&TRUSTED_PROXIES, proxies::proxies, Vec::new())?,
             workers: source.read_or(&WORKERS, parse::threads, cores)?,
             log_format: source.read(&LOG_FORMAT, parse::log_format)?,

@@ -40,6 +40,18 @@ pub fn login_failed(trail: &Trail, reason: LoginFailure, account: Option<&Princi
     event!(warn, trail, "authn_login_fail", "failure", "a login was refused", %reason, user_id, username);
 }
 
+/// Registrations from an address are refused: told once for each address in a while.
+pub fn registrations_limited(trail: &Trail, untold: u64) {
+    event!(
+        warn,
+        trail,
+        "excess_rate_limit_exceeded",
+        "failure",
+        "too many registrations from an address: refusing more",
+        untold
+    );
+}
+
 /// Somebody in front says for whom it asks and is not believed: told once.
 pub fn proxy_not_trusted(peer: IpAddr) {
     tracing::warn!(

@@ -35,13 +35,14 @@ pub(super) const BCRYPT_COST: Setting = setting("BCRYPT_COST", "12");
 pub(super) const ALLOW_WEAK_HASH: Setting = setting("ALLOW_WEAK_HASH", "0");
 pub(super) const HASH_THREADS: Setting = setting("HASH_THREADS", "");
 pub(super) const HASH_MAX_WAIT: Setting = setting("HASH_MAX_WAIT", "3s");
+pub(super) const REGISTRATIONS: Setting = setting("REGISTRATIONS", "300 per 1h");
 pub(super) const TRUSTED_PROXIES: Setting = setting("TRUSTED_PROXIES", "");
 pub(super) const WORKERS: Setting = setting("WORKERS", "");
 pub(super) const LOG_FORMAT: Setting = setting("LOG_FORMAT", "text");
 pub(super) const RUST_LOG: Setting = setting("RUST_LOG", "info");
 
 /// Every setting there is, in the order of `.env.example`.
-pub(super) const ALL: [Setting; 23] = [
+pub(super) const ALL: [Setting; 24] = [
     HOST,
     PORT,
     CORS_ORIGINS,
@@ -61,6 +62,7 @@ pub(super) const ALL: [Setting; 23] = [
     ALLOW_WEAK_HASH,
     HASH_THREADS,
     HASH_MAX_WAIT,
+    REGISTRATIONS,
     TRUSTED_PROXIES,
     WORKERS,
     LOG_FORMAT,

@@ -108,6 +108,9 @@ catalogue! {
     WEAK_PASSWORD = UNPROCESSABLE_ENTITY "weak_password", "Password not accepted",
         cause: "The password is outside the policy; `detail` names the rule.",
         remedy: "Choose another password.";
+    TOO_MANY_ATTEMPTS = TOO_MANY_REQUESTS "too_many_attempts", "Too many attempts",
+        cause: "Too many accounts were registered from this address; this time nothing was done.",
+        remedy: "Wait for the seconds in `Retry-After`.";
     INTERNAL = INTERNAL_SERVER_ERROR "internal", "Internal error",
         cause: "The service has a fault; its log has a line with the same `request_id`.",
         remedy: "Try again later, and report the `request_id` if it happens again.";

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::handlers::health::Readiness;
 use crate::passwords::Policy;
+use crate::throttle::registrations::Registrations;
 use crate::tokens::access::{AccessTokens, Authentic, Identity};
 use crate::tokens::grant::Grant;
 use crate::tokens::refresh::{RefreshKeys, RefreshToken, SessionId};
@@ -24,6 +25,8 @@ use crate::tokens::verified::VerifiedTokens;
 pub struct Services {
     /// Accounts.
     pub users: Users,
+    /// How often addresses registered.
+    pub registrations: Registrations,
     /// Sessions and their refresh tokens.
     pub sessions: Sessions,
     /// The only place where bcrypt runs.

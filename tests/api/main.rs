@@ -32,6 +32,7 @@ mod proxies;
 mod races;
 mod refresh;
 mod register;
+mod registrations;
 mod rehash;
 mod reuse;
 mod rotation;

@@ -92,6 +92,21 @@ async fn a_failed_login_says_why_and_names_nobody_who_does_not_exist() {
 }
 
 #[actix_web::test]
+async fn too_many_registrations_are_told_once() {
+    log::keep();
+    let server = TestServer::behind_a_proxy(&[("REGISTRATIONS", "1 per 1h")]).await;
+    let _time = server.stop_time();
+
+    for number in 0..4 {
+        let body = json!({"username": format!("name{number}"), "password": PASSWORD});
+        Answer::of(server.request_from("192.0.2.73", "/api/register").json(&body)).await;
+    }
+
+    let line = log::line_with(&["ip=192.0.2.73 ", "event=excess_rate_limit_exceeded outcome=failure untold=0"]);
+    assert!(line.contains("WARN latchkey::security:"), "{line}");
+}
+
+#[actix_web::test]
 async fn a_logout_is_logged_once_with_whose_session_it_ended() {
     log::keep();
     let server = TestServer::start().await;

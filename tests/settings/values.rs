@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
-use latchkey::config::{Database, Grace, LogFormat, Origin, PasswordPolicy, Settings};
+use latchkey::config::{Database, Grace, LogFormat, Origin, PasswordPolicy, Rate, Settings};
 
 use crate::{CANARY, JWT, Place, REFRESH, pair};
 
@@ -22,6 +22,7 @@ fn nothing_has_to_be_given() {
     assert_eq!(settings.refresh_grace, Grace { window: Duration::from_secs(10), until_used: false });
     assert_eq!(settings.password_policy, PasswordPolicy::Basic);
     assert_eq!((settings.bcrypt_cost, settings.hash_max_wait), (12, Duration::from_secs(3)));
+    assert_eq!(settings.registrations, Some(Rate { most: 300, per: Duration::from_secs(60 * 60) }));
     assert_eq!(settings.trusted_proxies, []);
     let cores = std::thread::available_parallelism().unwrap().get();
     assert_eq!((settings.hash_threads, settings.workers), (cores, cores));
@@ -52,6 +53,7 @@ fn every_setting_can_be_chosen() {
             ("ALLOW_WEAK_HASH", "1"),
             ("HASH_THREADS", "3"),
             ("HASH_MAX_WAIT", "500ms"),
+            ("REGISTRATIONS", "5 per 12h"),
             ("TRUSTED_PROXIES", "127.0.0.1, fd00::/8"),
             ("WORKERS", "5"),
             ("LOG_FORMAT", "json"),
@@ -73,6 +75,7 @@ fn every_setting_can_be_chosen() {
     assert_eq!(settings.refresh_grace, Grace { window: Duration::from_secs(10), until_used: true });
     assert_eq!(settings.password_policy, PasswordPolicy::Nist);
     assert_eq!((settings.bcrypt_cost, settings.hash_max_wait), (4, Duration::from_millis(500)));
+    assert_eq!(settings.registrations, Some(Rate { most: 5, per: Duration::from_secs(12 * 60 * 60) }));
     let proxies: Vec<_> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["127.0.0.1/32", "fd00::/8"]);
     assert_eq!((settings.hash_threads, settings.workers), (3, 5));
@@ -80,7 +83,7 @@ fn every_setting_can_be_chosen() {
 }
 
 /// One refused value for every setting, with a canary where text fits.
-const MALFORMED: [(&str, &str); 23] = [
+const MALFORMED: [(&str, &str); 24] = [
     ("HOST", "canary7:3000"),
     ("PORT", "canary7"),
     ("CORS_ORIGINS", "https://canary7.example/"),
@@ -100,6 +103,7 @@ const MALFORMED: [(&str, &str); 23] = [
     ("ALLOW_WEAK_HASH", "canary7"),
     ("HASH_THREADS", "canary7"),
     ("HASH_MAX_WAIT", "canary7s"),
+    ("REGISTRATIONS", "10 per canary7"),
     ("TRUSTED_PROXIES", "10.0.0.0/8,canary7"),
     ("WORKERS", "canary7"),
     ("LOG_FORMAT", "canary7"),

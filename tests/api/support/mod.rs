@@ -4,6 +4,7 @@ pub mod account;
 pub mod calls;
 pub mod forge;
 pub mod log;
+mod origin;
 pub mod process;
 mod raw;
 pub mod time;
