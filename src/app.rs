@@ -215,6 +215,7 @@ pub fn rules(settings: &Settings) -> Rules {
         },
         session_ttl: settings.session_ttl,
         revocations_kept_for: revocation::kept_for(settings.access_token_ttl),
+        throttle: None,
     }
 }
 

@@ -9,7 +9,7 @@
 //! - [`storage`]: durable state, whole operations in batches
 //! - [`tokens`]: what tokens are made of, and when one buys another; pure
 //! - [`passwords`]: what may become one, hashing and checking; pure
-//! - [`throttle`]: how often may be registered, and where attempts come from
+//! - [`throttle`]: how often may be guessed and registered; decisions
 //! - [`config`], [`clock`], [`error`], [`lifeline`]: what everything else stands on
 
 pub mod actors;

@@ -36,6 +36,7 @@ const RULES: Rules = Rules {
     rotation: Policy { window: WINDOW, until_used: false, idle_ttl: DAY.saturating_mul(30), resumed: None },
     session_ttl: DAY.saturating_mul(90),
     revocations_kept_for: DAY.saturating_mul(90),
+    throttle: None,
 };
 
 #[test]
@@ -214,7 +215,13 @@ impl Service {
     /// A session whose first token was spent just now.
     fn session_that_lost_its_answer(&self) -> SessionId {
         let seen = self.register("alice");
-        let opening = SessionOperation::Open(NewSession { seen, stronger_hash: None, user_agent: None, ip: None });
+        let opening = SessionOperation::Open(NewSession {
+            seen,
+            stronger_hash: None,
+            user_agent: None,
+            ip: None,
+            reservation: None,
+        });
         let Ok(SessionOutcome::Granted(grant)) = self.session_operation(opening) else { panic!("no session") };
         assert_eq!(self.present(grant.session, 1), GRANTED_2);
         grant.session

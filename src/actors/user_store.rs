@@ -64,7 +64,9 @@ impl Users {
     pub async fn create(&self, user: NewUser) -> Result<Account> {
         match self.ask(UserOperation::Create(user)).await? {
             UserOutcome::Created(account) => Ok(account),
-            UserOutcome::Found(_) | UserOutcome::Changed => Err(Error::Internal("an answer to another question")),
+            UserOutcome::Found(_) | UserOutcome::Changed | UserOutcome::Attempt(_) => {
+                Err(Error::Internal("an answer to another question"))
+            }
         }
     }
 
@@ -72,7 +74,9 @@ impl Users {
     pub async fn find(&self, name: Username) -> Result<Option<Account>> {
         match self.ask(UserOperation::Find(name)).await? {
             UserOutcome::Found(account) => Ok(account),
-            UserOutcome::Created(_) | UserOutcome::Changed => Err(Error::Internal("an answer to another question")),
+            UserOutcome::Created(_) | UserOutcome::Changed | UserOutcome::Attempt(_) => {
+                Err(Error::Internal("an answer to another question"))
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! How many of something there may be in a while: `REGISTRATIONS`.
+//! How many of something there may be in a while: `LOGIN_FAILURES`, `REGISTRATIONS`.
 //!
 //! Owns what such a limit may say. What it limits, and how it is counted, is the business of `throttle`.
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::parse::{duration, whole_number};
 use super::source::Parsed;
 
-/// A bigger number is a slip, or means `off`.
+/// Nobody mistypes a password so often; a bigger number is a slip, or means `off`.
 const MOST: u64 = 10_000;
 /// `Retry-After` counts in seconds.
 const SHORTEST: Duration = Duration::from_secs(1);

@@ -96,6 +96,7 @@ async fn open_session(
         stronger_hash,
         user_agent: client.user_agent.clone(),
         ip: client.ip.clone(),
+        reservation: None,
     };
     match to_the_end(open(services.clone(), trail.clone(), session)).await {
         Err(Error::AccountChanged) => failed(LoginFailure::AccountChanged, Some(account.principal)),

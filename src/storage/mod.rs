@@ -12,12 +12,16 @@ use crate::clock::Timestamp;
 pub use crate::config::LARGEST_BATCH;
 use crate::error::Result;
 use crate::passwords::PasswordHash;
+use crate::throttle::Reservation;
 use crate::tokens::grant::Grant;
 use crate::tokens::principal::{Epoch, Principal, Role, UserId, Username};
 use crate::tokens::refresh::{Presented, SessionId};
 use crate::tokens::revocation::Revocation;
 
+mod attempts;
 pub mod sqlite;
+
+pub use self::attempts::{AttemptOperation, AttemptOutcome};
 
 /// The bytes of a user agent that are kept: enough to recognise a browser, little enough to keep rows small.
 pub const LONGEST_USER_AGENT: usize = 120;
@@ -132,6 +136,8 @@ pub struct NewSession {
     pub user_agent: Option<String>,
     /// The client's address.
     pub ip: Option<String>,
+    /// What the attempt held that checked the password: given back with this, as a success.
+    pub reservation: Option<Reservation>,
 }
 
 /// What was read of an account before a hash. A write that carries it is refused with
@@ -176,6 +182,8 @@ pub enum UserOperation {
     },
     /// Removes an account, which ends every session; the name is free.
     Delete(UserId),
+    /// Counts attempts to guess a password.
+    Attempt(AttemptOperation),
 }
 
 /// What became of it.
@@ -187,6 +195,8 @@ pub enum UserOutcome {
     Found(Option<Account>),
     /// The write was done.
     Changed,
+    /// An attempt was counted, refused or settled.
+    Attempt(AttemptOutcome),
 }
 
 /// An account to be added.

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey::clock::{Clock, Timestamp};
+use latchkey::config::Rate;
 use latchkey::error::{Error, Result};
 use latchkey::lifeline::{self, Deaths, Watch};
 use latchkey::passwords::PasswordHash;
 use latchkey::storage::sqlite::Rules;
 use latchkey::storage::{
-    Account, Committed, EndReason, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, Swept,
-    UserOperation, UserOutcome,
+    Account, AttemptOutcome, Committed, EndReason, NewSession, NewUser, SessionOperation, SessionOutcome, Storage,
+    Swept, UserOperation, UserOutcome,
 };
+use latchkey::throttle;
 use latchkey::tokens::grant::Grant;
 use latchkey::tokens::principal::{Role, Username};
 use latchkey::tokens::refresh::{Generation, Presented, SessionId};
@@ -33,6 +35,7 @@ pub fn usual_rules() -> Rules {
         rotation: Policy { window: WINDOW, until_used: false, idle_ttl: 30 * DAY, resumed: None },
         session_ttl: 90 * DAY,
         revocations_kept_for: Duration::from_secs(960),
+        throttle: None,
     }
 }
 
@@ -40,6 +43,12 @@ pub fn usual_rules() -> Rules {
 pub fn strict_rules() -> Rules {
     let usual = usual_rules();
     Rules { rotation: Policy { window: Duration::ZERO, ..usual.rotation }, ..usual }
+}
+
+/// Three failures a minute from one address, and a table for so many counters.
+pub fn throttling_rules(most_counters: u32) -> Rules {
+    let rate = Rate { most: 3, per: Duration::from_secs(60) };
+    Rules { throttle: Some(throttle::Policy { rate, most_counters }), ..usual_rules() }
 }
 
 /// An engine at work on its database.
@@ -60,6 +69,19 @@ impl Database {
 
     pub fn under(rules: Rules, engine: Box<dyn Engine>) -> Self {
         Self::start(rules, engine, Clock::system())
+    }
+
+    /// With a time that stands still until the test lets some of it [`pass`](Self::pass). Not to be reopened: its wall
+    /// clock is far behind.
+    pub fn at_rest(rules: Rules, engine: Box<dyn Engine>) -> Self {
+        let db = Self::under(rules, engine);
+        db.clock.step_back(100 * 365 * DAY);
+        db
+    }
+
+    /// Lets exactly so much time pass.
+    pub fn pass(&self, span: Duration) {
+        self.clock.note(self.clock.now().plus(span));
     }
 
     fn start(rules: Rules, engine: Box<dyn Engine>, clock: Clock) -> Self {
@@ -195,6 +217,7 @@ pub fn new_session(account: &Account, user_agent: &str) -> NewSession {
         stronger_hash: None,
         user_agent: Some(user_agent.to_owned()),
         ip: Some("192.0.2.1".to_owned()),
+        reservation: None,
     }
 }
 
@@ -255,6 +278,9 @@ impl Told for UserOutcome {
             Self::Found(Some(account)) => format!("found {}", account.principal.username),
             Self::Found(None) => "found nobody".to_owned(),
             Self::Changed => "changed".to_owned(),
+            Self::Attempt(AttemptOutcome::Admitted { .. }) => "admitted".to_owned(),
+            Self::Attempt(AttemptOutcome::Throttled { .. }) => "throttled".to_owned(),
+            Self::Attempt(AttemptOutcome::Settled) => "settled".to_owned(),
         }
     }
 }

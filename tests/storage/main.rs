@@ -4,6 +4,7 @@
 //! [`every_engine`], and an engine joins by implementing [`engine::Engine`] and a line in that macro.
 //!
 //! - [`users`], [`sessions`], [`rotation`]: what the operations do, and what they leave alone
+//! - [`attempts`], [`attempts_bounded`], [`attempts_model`]: guesses, how many rows they may take, and what they add up to
 //! - [`batches`]: what it means to share a transaction
 //! - [`failing_statements`]: an operation that fails half-way leaves nothing of itself behind
 //! - [`sweep`]: what is removed, and when
@@ -31,6 +32,9 @@ macro_rules! every_engine {
     };
 }
 
+mod attempts;
+mod attempts_bounded;
+mod attempts_model;
 mod batches;
 mod child;
 mod database;

@@ -25,9 +25,11 @@ use crate::lifeline::{Lifeline, Watch};
 use crate::storage::{
     Committed, Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOperation, UserOutcome,
 };
+use crate::throttle;
 use crate::tokens::revocation::Revocation;
 use crate::tokens::rotation::Policy;
 
+mod attempts;
 mod batch;
 mod checkpoint;
 mod open;
@@ -45,6 +47,8 @@ pub struct Rules {
     pub session_ttl: Duration,
     /// How long endings are kept for access tokens that may still be alive.
     pub revocations_kept_for: Duration,
+    /// `LOGIN_FAILURES`: how often a password may be guessed; `None` counts nothing.
+    pub throttle: Option<throttle::Policy>,
 }
 
 /// A handle on the engine; dropping it closes the database.

@@ -31,7 +31,10 @@ const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// Numbered from 1, never changed once released.
-const MIGRATIONS: [(&str, &str); 1] = [("0001_initial", include_str!("../../../migrations/sqlite/0001_initial.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("0001_initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
+    ("0002_login_failures", include_str!("../../../migrations/sqlite/0002_login_failures.sql")),
+];
 
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]

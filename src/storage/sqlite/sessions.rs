@@ -6,10 +6,11 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
 use super::batch::{Applied, Operation, Refusal, Unit};
-use super::users;
+use super::{attempts, users};
 use crate::clock::Timestamp;
 use crate::error::{Error, GrantRefusal};
 use crate::storage::{EndReason, NewSession, SessionOperation, SessionOutcome};
+use crate::throttle::Settlement;
 use crate::tokens::grant::Grant;
 use crate::tokens::principal::{Epoch, Principal, UserId, Version};
 use crate::tokens::refresh::{Generation, Presented, SessionId};
@@ -118,7 +119,10 @@ fn open(unit: &mut Unit<'_>, new: NewSession) -> Applied<Grant> {
                 new.user_agent,
                 new.ip,
             ])?;
-        Ok(())
+        match &new.reservation {
+            Some(reservation) => attempts::settle(unit, reservation, Settlement::Succeeded(new.seen.user)),
+            None => Ok(()),
+        }
     })?;
     Ok(Grant {
         session,

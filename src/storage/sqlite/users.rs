@@ -33,6 +33,7 @@ impl Operation for UserOperation {
             Self::SetDisabled { user, disabled } => set_disabled(unit, user, disabled),
             Self::SetRoles { user, roles } => set_roles(unit, user, &roles),
             Self::Delete(user) => delete(unit, user),
+            Self::Attempt(attempt) => attempt.apply(unit).map(UserOutcome::Attempt),
         }
     }
 }
@@ -59,7 +60,8 @@ fn create(unit: &Unit<'_>, new: NewUser) -> Applied<Account> {
     by_id(unit, id)?.ok_or_else(|| Error::Internal("a user that was just added").into())
 }
 
-fn find(unit: &Unit<'_>, name: &Username) -> Applied<Option<Account>> {
+/// The account with this name.
+pub(super) fn find(unit: &Unit<'_>, name: &Username) -> Applied<Option<Account>> {
     let mut statement = unit.connection.prepare_cached(concat!(account_columns!(), "WHERE username_key = ?1"))?;
     statement.query_row([name.key()], |row| Ok(account(row))).optional()?.transpose()
 }
