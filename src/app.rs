@@ -18,6 +18,7 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer, dev};
 use futures_util::future::{self, Either};
 
+use crate::actors::attempts::Attempts;
 use crate::actors::password_hasher::Hashing;
 use crate::actors::refresh_tokens::{RefreshTokens, Sessions};
 use crate::actors::user_store::UserStore;
@@ -36,6 +37,7 @@ use crate::passwords::{Hasher, Policy};
 use crate::storage::sqlite::{OpenError, Rules, Sqlite};
 use crate::storage::{Storage, Swept};
 use crate::throttle::registrations::Registrations;
+use crate::throttle::{self, Keys};
 use crate::tokens::access::AccessTokens;
 use crate::tokens::refresh::RefreshKeys;
 use crate::tokens::revocation::{self, Revocations};
@@ -54,6 +56,8 @@ const STOP_SLACK: Duration = Duration::from_secs(15);
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 /// Between two steps of one look.
 const SWEEP_STEP_PAUSE: Duration = Duration::from_millis(100);
+/// Counters of failed logins that are kept at most: some 10 MB of the database (docs/adr/0008-throttling.md).
+const MOST_COUNTERS: u32 = 100_000;
 /// The key id in refresh tokens while there is one key.
 const REFRESH_KEY_ID: u8 = 1;
 
@@ -125,7 +129,9 @@ impl Server {
         sweep_for_ever(&arbiter.handle(), sessions.clone());
         let hasher = Arc::new(Hasher::new(settings.bcrypt_cost));
         let hashing = Hashing::start(Arc::clone(&hasher), settings.hash_threads, settings.hash_max_wait, clock.clone());
+        let keys = Keys::new(&settings.refresh_token_secret);
         let services = Data::new(Services {
+            attempts: Attempts::new(users.clone(), keys, clock.clone()),
             registrations: Registrations::new(settings.registrations, clock.clone()),
             users,
             sessions,
@@ -215,7 +221,7 @@ pub fn rules(settings: &Settings) -> Rules {
         },
         session_ttl: settings.session_ttl,
         revocations_kept_for: revocation::kept_for(settings.access_token_ttl),
-        throttle: None,
+        throttle: settings.login_failures.map(|rate| throttle::Policy { rate, most_counters: MOST_COUNTERS }),
     }
 }
 

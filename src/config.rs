@@ -37,8 +37,8 @@ use zeroize::Zeroizing;
 
 use self::catalogue::{
     ACCESS_TOKEN_TTL, ALLOW_WEAK_HASH, BCRYPT_COST, CORS_ORIGINS, DATABASE_URL, HASH_MAX_WAIT, HASH_THREADS, HOST,
-    JWT_AUDIENCE, JWT_ISSUER, LOG_FORMAT, PASSWORD_POLICY, PORT, REFRESH_GRACE, REFRESH_TOKEN_TTL, REGISTRATIONS,
-    RUST_LOG, SESSION_TTL, TRUSTED_PROXIES, WORKERS,
+    JWT_AUDIENCE, JWT_ISSUER, LOG_FORMAT, LOGIN_FAILURES, PASSWORD_POLICY, PORT, REFRESH_GRACE, REFRESH_TOKEN_TTL,
+    REGISTRATIONS, RUST_LOG, SESSION_TTL, TRUSTED_PROXIES, WORKERS,
 };
 pub use self::effective::Effective;
 pub use self::error::SettingsError;
@@ -104,6 +104,8 @@ pub struct Settings {
     pub hash_threads: usize,
     /// `HASH_MAX_WAIT`: whoever could not begin hashing within it is turned away.
     pub hash_max_wait: Duration,
+    /// `LOGIN_FAILURES`: how often a login may fail; `None` is `off`.
+    pub login_failures: Option<Rate>,
     /// `REGISTRATIONS`: how many an address may make; `None` is `off`.
     pub registrations: Option<Rate>,
     /// `TRUSTED_PROXIES`: whose `X-Forwarded-For` is believed.
@@ -189,6 +191,7 @@ impl Settings {
             bcrypt_cost: source.read(&BCRYPT_COST, parse::bcrypt_cost)?,
             hash_threads: source.read_or(&HASH_THREADS, parse::threads, cores)?,
             hash_max_wait: source.read(&HASH_MAX_WAIT, parse::hash_max_wait)?,
+            login_failures: source.read(&LOGIN_FAILURES, rate::rate)?,
             registrations: source.read(&REGISTRATIONS, rate::rate)?,
             trusted_proxies: source.read_or(&TRUSTED_PROXIES, proxies::proxies, Vec::new())?,
             workers: source.read_or(&WORKERS, parse::threads, cores)?,

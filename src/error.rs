@@ -45,7 +45,7 @@ pub enum Error {
         /// When it is worth trying again.
         retry_after: Duration,
     },
-    /// Too many registrations; nothing was started.
+    /// Too many guesses or registrations; nothing was started.
     #[error("too many attempts")]
     TooManyAttempts {
         /// When there may be another.

@@ -12,6 +12,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::middleware::trail::Trail;
+use crate::throttle::{Scope, Throttled};
 use crate::tokens::principal::{Principal, UserId};
 use crate::tokens::refresh::{Presented, SessionId};
 
@@ -38,6 +39,23 @@ pub fn login_failed(trail: &Trail, reason: LoginFailure, account: Option<&Princi
     let user_id = account.map(|account| tracing::field::display(account.id));
     let username = account.map(|account| account.username.as_str());
     event!(warn, trail, "authn_login_fail", "failure", "a login was refused", %reason, user_id, username);
+}
+
+/// Logins are refused without a look at the password: told once for each window that is full. `user` is the account that has
+/// the name, if any does. `untold`: others that were not told since the last line.
+pub fn login_locked(trail: &Trail, throttled: &Throttled, user: Option<UserId>, untold: u64) {
+    let scope = match throttled.counter.map(|counter| counter.scope) {
+        Some(Scope::Pair) => "account_from_address",
+        Some(Scope::Account) => "account",
+        Some(Scope::Address) => "address",
+        None => "table_full",
+    };
+    let user_id = user.map(tracing::field::display);
+    let retry_after_s = throttled.retry_after.as_secs();
+    event!(
+        warn, trail, "authn_login_lock", "failure", "too many logins failed: refusing more", scope = %scope,
+        retry_after_s, user_id, untold
+    );
 }
 
 /// Registrations from an address are refused: told once for each address in a while.

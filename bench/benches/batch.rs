@@ -66,7 +66,8 @@ impl Database {
         let clock = Clock::system();
         // Strict: every use rotates, so that each operation of a batch writes.
         let rotation = Policy { window: Duration::ZERO, until_used: false, idle_ttl: 7 * DAY, resumed: None };
-        let rules = Rules { rotation, session_ttl: 30 * DAY, revocations_kept_for: Duration::from_secs(960) };
+        let rules =
+            Rules { rotation, session_ttl: 30 * DAY, revocations_kept_for: Duration::from_secs(960), throttle: None };
         let path = directory.path().join("latchkey.db");
         let storage: Arc<dyn Storage> = Arc::new(Sqlite::open(&path, rules, &clock, &watch).expect("a database"));
         let runtime = Runtime::new().expect("a runtime");
@@ -111,6 +112,7 @@ async fn sessions(storage: &dyn Storage, account: &Account) -> Vec<Presented> {
     let new = || NewSession {
         seen: account.fence(),
         stronger_hash: None,
+        reservation: None,
         user_agent: Some("a browser of a bench".to_owned()),
         ip: Some("127.0.0.1".to_owned()),
     };

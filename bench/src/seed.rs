@@ -151,6 +151,7 @@ fn open(created: UserOutcome) -> Result<SessionOperation> {
     Ok(SessionOperation::Open(NewSession {
         seen: account.fence(),
         stronger_hash: None,
+        reservation: None,
         user_agent: Some(USER_AGENT.to_owned()),
         ip: Some("127.0.0.1".to_owned()),
     }))

@@ -1,7 +1,7 @@
 //! The store of users.
 //!
 //! Owns every account: its name, hash, roles and counters change only through the messages here. Commands share commits;
-//! what a change ends is published before it is answered.
+//! what a change ends is published before it is answered. Attempts to guess a password are counted here too: `attempts`.
 
 use std::sync::Arc;
 
@@ -106,7 +106,8 @@ impl Users {
         ask(&self.0, Ping).await
     }
 
-    async fn ask(&self, operation: UserOperation) -> Result<UserOutcome> {
+    /// Does one thing to users.
+    pub(super) async fn ask(&self, operation: UserOperation) -> Result<UserOutcome> {
         ask(&self.0, Apply(operation)).await
     }
 }

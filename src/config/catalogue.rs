@@ -35,6 +35,7 @@ pub(super) const BCRYPT_COST: Setting = setting("BCRYPT_COST", "12");
 pub(super) const ALLOW_WEAK_HASH: Setting = setting("ALLOW_WEAK_HASH", "0");
 pub(super) const HASH_THREADS: Setting = setting("HASH_THREADS", "");
 pub(super) const HASH_MAX_WAIT: Setting = setting("HASH_MAX_WAIT", "3s");
+pub(super) const LOGIN_FAILURES: Setting = setting("LOGIN_FAILURES", "10 per 15m");
 pub(super) const REGISTRATIONS: Setting = setting("REGISTRATIONS", "300 per 1h");
 pub(super) const TRUSTED_PROXIES: Setting = setting("TRUSTED_PROXIES", "");
 pub(super) const WORKERS: Setting = setting("WORKERS", "");
@@ -42,7 +43,7 @@ pub(super) const LOG_FORMAT: Setting = setting("LOG_FORMAT", "text");
 pub(super) const RUST_LOG: Setting = setting("RUST_LOG", "info");
 
 /// Every setting there is, in the order of `.env.example`.
-pub(super) const ALL: [Setting; 24] = [
+pub(super) const ALL: [Setting; 25] = [
     HOST,
     PORT,
     CORS_ORIGINS,
@@ -62,6 +63,7 @@ pub(super) const ALL: [Setting; 24] = [
     ALLOW_WEAK_HASH,
     HASH_THREADS,
     HASH_MAX_WAIT,
+    LOGIN_FAILURES,
     REGISTRATIONS,
     TRUSTED_PROXIES,
     WORKERS,

@@ -8,6 +8,7 @@
 //! - [`services`]: what they ask
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
 //! - [`json`]: request bodies and answers
+//! - [`attempt`]: what every call begins that checks a password
 //! - `unstoppable`: work that ends even where its client does not wait
 //! - [`error`]: the one table of statuses; [`problem`]: the catalogue of error codes
 
@@ -17,6 +18,7 @@ use actix_web::web::{self, ServiceConfig};
 use self::routes::{at, nowhere};
 use crate::middleware::authenticate::authenticate;
 
+pub mod attempt;
 mod body_headers;
 pub mod error;
 pub mod health;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::actors::attempts::Attempts;
 use crate::actors::password_hasher::Hashing;
 use crate::actors::refresh_tokens::Sessions;
 use crate::actors::user_store::Users;
@@ -25,6 +26,8 @@ use crate::tokens::verified::VerifiedTokens;
 pub struct Services {
     /// Accounts.
     pub users: Users,
+    /// How often passwords were guessed.
+    pub attempts: Attempts,
     /// How often addresses registered.
     pub registrations: Registrations,
     /// Sessions and their refresh tokens.

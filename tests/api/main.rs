@@ -41,4 +41,6 @@ mod server;
 mod support;
 mod sweeping;
 mod tabs;
+mod throttle;
+mod throttle_steps;
 mod walk;

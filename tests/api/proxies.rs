@@ -1,4 +1,4 @@
-//! `TRUSTED_PROXIES`: one address of a client for the log and the sessions.
+//! `TRUSTED_PROXIES`: one address of a client for the log, the sessions and the limits.
 
 use reqwest::Method;
 use serde_json::json;
@@ -34,7 +34,7 @@ async fn a_client_behind_a_trusted_proxy_has_its_own_address_in_the_log_and_in_i
 #[actix_web::test]
 async fn whoever_is_not_listed_is_not_believed_and_a_forgotten_proxy_is_warned_about_once() {
     log::keep();
-    let server = TestServer::start().await;
+    let server = TestServer::with(&[("LOGIN_FAILURES", "3 per 15m"), ("REGISTRATIONS", "1 per 1h")]).await;
     server.register("alice", PASSWORD).await;
 
     assert_eq!(session_address(&server, "unlisted", &["192.0.2.45"]).await, "127.0.0.1");
@@ -43,4 +43,13 @@ async fn whoever_is_not_listed_is_not_believed_and_a_forgotten_proxy_is_warned_a
     let line = log::line_with(&["event=proxy_not_trusted"]);
     assert!(line.contains("WARN latchkey::security:") && line.contains("TRUSTED_PROXIES"), "{line}");
     assert!(line.ends_with("outcome=failure ip=127.0.0.1"), "{line}");
+    // The whole site is behind that address: it stands for nobody. One account from there is one account all the same.
+    for number in 0..31 {
+        server
+            .logging_in_from("192.0.2.47", &format!("name{number}"), PASSWORD)
+            .await
+            .assert_problem(401, "invalid_credentials");
+    }
+    server.fail_from("192.0.2.48", "alice", 3).await;
+    server.logging_in_from("192.0.2.49", "alice", PASSWORD).await.assert_problem(429, "too_many_attempts");
 }

@@ -92,6 +92,44 @@ async fn a_failed_login_says_why_and_names_nobody_who_does_not_exist() {
 }
 
 #[actix_web::test]
+async fn a_window_that_is_full_is_told_once_and_names_nobody_who_does_not_exist() {
+    log::keep();
+    let server = TestServer::behind_a_proxy(&[("LOGIN_FAILURES", "2 per 15m")]).await;
+    let time = server.stop_time();
+    server.register("Alice", PASSWORD).await;
+    let alice = server.user_id("alice").await;
+    for _ in 0..2 {
+        server.fail_from("192.0.2.71", "alice", 2).await;
+        server.fail_from("192.0.2.72", "Zq9name-zq9name", 2).await;
+        for _ in 0..3 {
+            server.logging_in_from("192.0.2.71", "alice", PASSWORD).await.assert_problem(429, "too_many_attempts");
+            server
+                .logging_in_from("192.0.2.72", "Zq9name-zq9name", PASSWORD)
+                .await
+                .assert_problem(429, "too_many_attempts");
+        }
+        time.pass(Duration::from_secs(15 * 60));
+    }
+
+    let locks = |ip: &str| -> Vec<String> {
+        let mut lines = log::lines_with(&format!("ip={ip} "));
+        lines.retain(|line| line.contains("event=authn_login_lock"));
+        lines
+    };
+    let words = "WARN latchkey::security: too many logins failed: refusing more event=authn_login_lock outcome=failure \
+                 scope=account_from_address retry_after_s=900";
+    for (ip, user) in [
+        ("192.0.2.71", format!("{words} user_id={alice} untold=0 ip=")),
+        ("192.0.2.72", format!("{words} untold=0 ip=")),
+    ] {
+        let lines = locks(ip);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines.iter().all(|line| line.contains(&user)), "{lines:?}");
+    }
+    assert_eq!(log::lines_with("q9name"), [""; 0]);
+}
+
+#[actix_web::test]
 async fn too_many_registrations_are_told_once() {
     log::keep();
     let server = TestServer::behind_a_proxy(&[("REGISTRATIONS", "1 per 1h")]).await;

@@ -22,7 +22,8 @@ fn nothing_has_to_be_given() {
     assert_eq!(settings.refresh_grace, Grace { window: Duration::from_secs(10), until_used: false });
     assert_eq!(settings.password_policy, PasswordPolicy::Basic);
     assert_eq!((settings.bcrypt_cost, settings.hash_max_wait), (12, Duration::from_secs(3)));
-    assert_eq!(settings.registrations, Some(Rate { most: 300, per: Duration::from_secs(60 * 60) }));
+    let per = |most, secs| Some(Rate { most, per: Duration::from_secs(secs) });
+    assert_eq!((settings.login_failures, settings.registrations), (per(10, 15 * 60), per(300, 60 * 60)));
     assert_eq!(settings.trusted_proxies, []);
     let cores = std::thread::available_parallelism().unwrap().get();
     assert_eq!((settings.hash_threads, settings.workers), (cores, cores));
@@ -53,6 +54,7 @@ fn every_setting_can_be_chosen() {
             ("ALLOW_WEAK_HASH", "1"),
             ("HASH_THREADS", "3"),
             ("HASH_MAX_WAIT", "500ms"),
+            ("LOGIN_FAILURES", "off"),
             ("REGISTRATIONS", "5 per 12h"),
             ("TRUSTED_PROXIES", "127.0.0.1, fd00::/8"),
             ("WORKERS", "5"),
@@ -75,7 +77,8 @@ fn every_setting_can_be_chosen() {
     assert_eq!(settings.refresh_grace, Grace { window: Duration::from_secs(10), until_used: true });
     assert_eq!(settings.password_policy, PasswordPolicy::Nist);
     assert_eq!((settings.bcrypt_cost, settings.hash_max_wait), (4, Duration::from_millis(500)));
-    assert_eq!(settings.registrations, Some(Rate { most: 5, per: Duration::from_secs(12 * 60 * 60) }));
+    let registrations = Rate { most: 5, per: Duration::from_secs(12 * 60 * 60) };
+    assert_eq!((settings.login_failures, settings.registrations), (None, Some(registrations)));
     let proxies: Vec<_> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["127.0.0.1/32", "fd00::/8"]);
     assert_eq!((settings.hash_threads, settings.workers), (3, 5));
@@ -83,7 +86,7 @@ fn every_setting_can_be_chosen() {
 }
 
 /// One refused value for every setting, with a canary where text fits.
-const MALFORMED: [(&str, &str); 24] = [
+const MALFORMED: [(&str, &str); 25] = [
     ("HOST", "canary7:3000"),
     ("PORT", "canary7"),
     ("CORS_ORIGINS", "https://canary7.example/"),
@@ -103,6 +106,7 @@ const MALFORMED: [(&str, &str); 24] = [
     ("ALLOW_WEAK_HASH", "canary7"),
     ("HASH_THREADS", "canary7"),
     ("HASH_MAX_WAIT", "canary7s"),
+    ("LOGIN_FAILURES", "canary7 per 15m"),
     ("REGISTRATIONS", "10 per canary7"),
     ("TRUSTED_PROXIES", "10.0.0.0/8,canary7"),
     ("WORKERS", "canary7"),

@@ -1,8 +1,9 @@
 //! Clients of many addresses: the test is a proxy that the server trusts.
 
 use reqwest::{Method, RequestBuilder};
+use serde_json::json;
 
-use super::TestServer;
+use super::{Answer, TestServer};
 
 impl TestServer {
     /// A server that believes this host's word about where a request comes from.
@@ -14,5 +15,24 @@ impl TestServer {
     /// A request that comes from there.
     pub fn request_from(&self, address: &str, path: &str) -> RequestBuilder {
         self.request(Method::POST, path).header("x-forwarded-for", address)
+    }
+
+    /// A login from there, as a future of its own.
+    pub fn logging_in_from(
+        &self,
+        address: &str,
+        username: &str,
+        password: &str,
+    ) -> impl Future<Output = Answer> + use<> {
+        let body = json!({"username": username, "password": password});
+        Answer::of(self.request_from(address, "/api/login").json(&body))
+    }
+
+    /// So many logins from there with a wrong password, none of which is too many.
+    pub async fn fail_from(&self, address: &str, username: &str, times: usize) {
+        for _ in 0..times {
+            let answer = self.logging_in_from(address, username, "a wrong password").await;
+            answer.assert_problem(401, "invalid_credentials");
+        }
     }
 }
