@@ -17,10 +17,12 @@ use tracing_subscriber::{fmt, registry};
 
 use self::buffer::{Buffer, Flush};
 use self::one_line::OneLine;
+use self::stamp::Stamp;
 use crate::config::{LogFormat, Settings};
 
 mod buffer;
 mod one_line;
+mod stamp;
 
 /// Crates whose lines below `info` repeat what came over the wire, header values above all, and into a header of any name a
 /// broken client may put a token. They are held at `info` whatever `RUST_LOG` says.
@@ -63,7 +65,7 @@ pub fn subscriber<W>(
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let lines = fmt::layer().with_writer(OneLine(writer));
+    let lines = fmt::layer().with_timer(Stamp).with_writer(OneLine(writer));
     let lines = match format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
