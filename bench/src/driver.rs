@@ -67,8 +67,7 @@ pub struct Tally {
     pub accepted: u64,
     /// From the first request to the last answer.
     pub elapsed: Duration,
-    /// Between the first and the last answer that came in time, and how many lie between them: the rate of answers so
-    /// slow that the ends of a run would count.
+    /// From the first answer to the last one that came in time, and how many there were.
     pub between: (Duration, u64),
     /// In microseconds, of every answer.
     pub latency: Histogram<u64>,
@@ -80,9 +79,11 @@ impl Tally {
         per_second(self.answers, self.elapsed)
     }
 
-    /// Answers a second between the first and the last.
-    pub fn rate_between(&self) -> f64 {
-        per_second(self.between.1, self.between.0)
+    /// Answers a second of so many threads, each of which takes so long for one that the ends of a run would count: between the
+    /// first and the last, with the first of each thread left out.
+    pub fn rate_between(&self, threads: usize) -> f64 {
+        let (span, answers) = self.between;
+        per_second(answers.saturating_sub(u64::try_from(threads).unwrap_or(u64::MAX)), span)
     }
 
     /// The latency that this share of the answers did not pass, in milliseconds.
@@ -258,7 +259,7 @@ impl<'a, 'work> Lane<'a, 'work> {
 
     fn finish(self, start: Instant) -> Tally {
         let between = match (self.first_answer, self.last_in_time) {
-            (Some(first), Some((last, count))) => (last.saturating_duration_since(first), count.saturating_sub(1)),
+            (Some(first), Some((last, count))) => (last.saturating_duration_since(first), count),
             _ => (Duration::ZERO, 0),
         };
         Tally {

@@ -193,7 +193,7 @@ fn plan(arguments: &Arguments) -> Result<Plan> {
     if !arguments.smoke {
         return Ok(plan);
     }
-    Ok(Plan { rounds: 1, span: Duration::from_secs(1), sessions: 5_000, cost: 8, judged: false, ..plan })
+    Ok(Plan { rounds: 1, span: Duration::from_secs(1), sessions: 5_000, cost: 10, judged: false, ..plan })
 }
 
 /// Builds the release binary as a user does, and says where it is.

@@ -62,7 +62,9 @@ fn ratios(bars: &[Bar], area: &Area<'_>) -> Drawn {
         .margin(10)
         .x_label_area_size(24)
         .build_cartesian_2d(-1.9_f64..widest, 0..count.max(1))?;
-    chart.configure_mesh().disable_y_mesh().disable_y_axis().x_labels(12).draw()?;
+    // The words stand left of zero, where there is no ratio.
+    let label = |x: &f64| if *x < 0.0 { String::new() } else { format!("{x:.1}") };
+    chart.configure_mesh().disable_mesh().disable_y_axis().x_labels(12).x_label_formatter(&label).draw()?;
     for (row, bar) in bars.iter().rev().enumerate() {
         let row = i32::try_from(row)?;
         let colour = if bar.within { RGBColor(60, 130, 90) } else { RGBColor(190, 50, 40) };
@@ -85,9 +87,10 @@ fn curves(report: &Report, area: &Area<'_>) -> Drawn {
         .margin(10)
         .x_label_area_size(36)
         .y_label_area_size(56)
-        .build_cartesian_2d(0.0..4.0, (0.05..slowest * 1.2).log_scale())?;
-    let label = |x: &f64| format!("{}%", 100.0 - 100.0 / 10_f64.powf(*x));
-    chart.configure_mesh().x_labels(5).x_label_formatter(&label).x_desc("answered within").y_desc("ms").draw()?;
+        // The last part is for the legend.
+        .build_cartesian_2d(0.0..5.2, (0.05..slowest * 1.2).log_scale())?;
+    let label = |x: &f64| if *x > 4.0 { String::new() } else { format!("{}%", 100.0 - 100.0 / 10_f64.powf(*x)) };
+    chart.configure_mesh().x_labels(6).x_label_formatter(&label).x_desc("answered within").y_desc("ms").draw()?;
     for (number, series) in shown.iter().enumerate() {
         let colour = Palette99::pick(number).to_rgba();
         let points = series.latency_ms.iter().map(|(share, ms)| (nines(*share), ms.max(0.05)));

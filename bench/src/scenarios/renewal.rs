@@ -202,3 +202,23 @@ fn compare(database: &Path, work: &Renewals) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_that_the_database_does_not_have_fails_the_run() {
+        let ground = tempfile::tempdir().unwrap();
+        let world = World::new(ground.path(), 4, &[]).unwrap();
+        let work = Renewals::of(&world.people(3).unwrap());
+        compare(&world.database(), &work).unwrap();
+
+        let connection = Connection::open(world.database()).unwrap();
+        connection
+            .execute("UPDATE sessions SET current_generation = 2 WHERE id = (SELECT max(id) FROM sessions)", [])
+            .unwrap();
+
+        assert!(compare(&world.database(), &work).is_err());
+    }
+}
