@@ -18,7 +18,7 @@ use latchkey::lifeline;
 use latchkey::passwords::PasswordHash;
 use latchkey::storage::sqlite::{Rules, Sqlite};
 use latchkey::storage::{
-    Fence, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, UserOperation, UserOutcome,
+    Client, Fence, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, UserOperation, UserOutcome,
 };
 use latchkey::tokens::principal::{Role, Username};
 use latchkey::tokens::refresh::{Generation, Presented, SessionId};
@@ -214,7 +214,7 @@ impl Service {
     /// A session whose first token was spent just now.
     fn session_that_lost_its_answer(&self) -> SessionId {
         let seen = self.register("alice");
-        let opening = SessionOperation::Open(NewSession { seen, stronger_hash: None, user_agent: None, ip: None });
+        let opening = SessionOperation::Open(NewSession { seen, stronger_hash: None, client: Client::default() });
         let Ok(SessionOutcome::Granted(grant)) = self.session_operation(opening) else { panic!("no session") };
         assert_eq!(self.present(grant.session, 1), GRANTED_2);
         grant.session
@@ -237,7 +237,7 @@ impl Service {
 
     fn decide(&self, session: SessionId, number: u32, asked_at: Timestamp) -> String {
         let presented = Presented { session, generation: Generation::new(number).unwrap() };
-        match self.session_operation(SessionOperation::Rotate { presented, asked_at }) {
+        match self.session_operation(SessionOperation::Rotate { presented, asked_at, client: Client::default() }) {
             Ok(SessionOutcome::Granted(grant)) => format!("granted {}", grant.generation.number()),
             Ok(SessionOutcome::Reused { .. }) => REUSED.to_owned(),
             other => panic!("{number} was neither granted nor reused: {other:?}"),

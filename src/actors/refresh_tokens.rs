@@ -14,7 +14,7 @@ use super::group_commit::{GroupCommit, SharesCommits, commit};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
-use crate::storage::{EndReason, NewSession, SessionOperation, SessionOutcome, Storage, Swept};
+use crate::storage::{Client, EndReason, NewSession, SessionOperation, SessionOutcome, Storage, Swept};
 use crate::tokens::grant::Grant;
 use crate::tokens::principal::UserId;
 use crate::tokens::refresh::{Presented, SessionId};
@@ -84,10 +84,10 @@ pub enum Renewal {
 pub struct Sessions(Addr<RefreshTokens>);
 
 impl Sessions {
-    /// Renews: decides on a presented token, and grants. Errors: [`Error::InvalidGrant`] where the session is unknown or
+    /// Renews: decides on a token that `client` presented, and grants. Errors: [`Error::InvalidGrant`] where the session is unknown or
     /// was over before.
-    pub async fn rotate(&self, presented: Presented) -> Result<Renewal> {
-        match ask(&self.0, Rotate(presented)).await? {
+    pub async fn rotate(&self, presented: Presented, client: Client) -> Result<Renewal> {
+        match ask(&self.0, Rotate { presented, client }).await? {
             SessionOutcome::Granted(grant) => Ok(Renewal::Granted(grant)),
             SessionOutcome::Expired { user } => Ok(Renewal::Expired { user }),
             SessionOutcome::Reused { user, rollback_detected } => Ok(Renewal::Reused { user, rollback_detected }),
@@ -134,16 +134,19 @@ impl Sessions {
 /// Decides on a presented token in the next batch and answers after its commit.
 #[derive(Message)]
 #[rtype(result = "Result<SessionOutcome>")]
-struct Rotate(Presented);
+struct Rotate {
+    presented: Presented,
+    client: Client,
+}
 
 impl Handler<Rotate> for RefreshTokens {
     type Result = ResponseFuture<Result<SessionOutcome>>;
 
-    fn handle(&mut self, Rotate(presented): Rotate, context: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Rotate { presented, client }: Rotate, context: &mut Self::Context) -> Self::Result {
         // Asked here and not by whoever sent it: requests must be decided in the order of the times at which they asked, or
         // one that asked inside a window could come behind the rotation that another one asked for after it.
         let asked_at = self.clock.now();
-        commit(self, context, SessionOperation::Rotate { presented, asked_at })
+        commit(self, context, SessionOperation::Rotate { presented, asked_at, client })
     }
 }
 

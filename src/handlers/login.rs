@@ -3,12 +3,10 @@
 //! Unknown name, wrong password, disabled account and a password that could never be one: same status, same body, same
 //! work. What was read before the hash is checked again in the transaction that opens the session.
 
-use actix_web::HttpRequest;
-use actix_web::http::header;
 use actix_web::web::Data;
 use serde::Deserialize;
 
-use crate::actors::{LONGEST_USER_AGENT, NewSession};
+use crate::actors::{Client, NewSession, UserAgent};
 use crate::error::Error;
 use crate::events::{self, LoginFailure};
 use crate::handlers::error::ApiError;
@@ -39,10 +37,9 @@ impl RequestBody for Credentials {
 pub async fn login(
     services: Data<Services>,
     trail: Trail,
-    request: HttpRequest,
+    client: Client,
     body: Json<Credentials>,
 ) -> Result<Json<TokenResponse>, ApiError> {
-    let client = Client::of(&request, &trail);
     let mut attempt = open_session(&services, &trail, &body, &client).await?;
     for _ in 1..ATTEMPTS {
         let Attempt::Failed { reason: LoginFailure::AccountChanged, .. } = attempt else { break };
@@ -91,12 +88,7 @@ async fn open_session(
         (Some(account), Checked::Differs) => return failed(LoginFailure::WrongPassword, Some(account.principal)),
         (Some(account), Checked::Matches { stronger }) => (account, stronger),
     };
-    let session = NewSession {
-        seen: account.fence(),
-        stronger_hash,
-        user_agent: client.user_agent.clone(),
-        ip: client.ip.clone(),
-    };
+    let session = NewSession { seen: account.fence(), stronger_hash, client: *client };
     match to_the_end(open(services.clone(), trail.clone(), session)).await {
         Err(Error::AccountChanged) => failed(LoginFailure::AccountChanged, Some(account.principal)),
         opened => opened.map(Attempt::Opened),
@@ -104,30 +96,13 @@ async fn open_session(
 }
 
 async fn open(services: Data<Services>, trail: Trail, session: NewSession) -> Result<Grant, Error> {
-    let user_agent = session.user_agent.clone();
+    let user_agent = session.client.user_agent;
     let grant = services.sessions.open(session).await?;
     let (user, session) = (grant.principal.id, grant.session);
     trail.note_user(user);
     trail.note_session(session);
     events::login_succeeded(&trail, user, session);
-    events::session_created(&trail, user, session, user_agent.as_deref());
+    events::session_created(&trail, user, session, user_agent.as_ref().map(UserAgent::as_str));
     events::tokens_created(&trail, user, session);
     Ok(grant)
-}
-
-/// Where a session comes from, for its owner's list of sessions.
-struct Client {
-    user_agent: Option<String>,
-    ip: Option<String>,
-}
-
-impl Client {
-    fn of(request: &HttpRequest, trail: &Trail) -> Self {
-        let user_agent = request.headers().get(header::USER_AGENT).map(|agent| {
-            let mut agent = String::from_utf8_lossy(agent.as_bytes()).replace(char::is_control, " ");
-            agent.truncate(agent.floor_char_boundary(LONGEST_USER_AGENT));
-            agent
-        });
-        Self { user_agent, ip: trail.ip().map(|ip| ip.to_string()) }
-    }
 }

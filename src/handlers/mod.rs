@@ -8,6 +8,7 @@
 //! - [`services`]: what they ask
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
 //! - [`json`]: request bodies and answers
+//! - `client`: where a request comes from
 //! - `unstoppable`: work that ends even where its client does not wait
 //! - [`error`]: the one table of statuses; [`problem`]: the catalogue of error codes
 
@@ -18,6 +19,7 @@ use self::routes::{at, nowhere};
 use crate::middleware::authenticate::authenticate;
 
 mod body_headers;
+mod client;
 pub mod error;
 pub mod health;
 pub mod json;

@@ -16,13 +16,13 @@ use crate::tokens::principal::{Epoch, Principal, Role, UserId, Username};
 use crate::tokens::refresh::{Presented, SessionId};
 use crate::tokens::revocation::Revocation;
 
+mod client;
 pub mod sqlite;
+
+pub use self::client::{Client, LONGEST_USER_AGENT, UserAgent};
 
 /// The most operations that one batch may hold: a commit stays short, and a batch's memory small.
 pub const LARGEST_BATCH: usize = 512;
-
-/// The bytes of a user agent that are kept: enough to recognise a browser, little enough to keep rows small.
-pub const LONGEST_USER_AGENT: usize = 120;
 
 /// A batch on its way through an engine. [`Error::Unavailable`](crate::error::Error::Unavailable) means that nothing of it is known to be done.
 pub type Pending<Outcome> = BoxFuture<'static, Result<Committed<Outcome>>>;
@@ -68,6 +68,8 @@ pub enum SessionOperation {
         presented: Presented,
         /// When it was presented, by this process's clock: waiting for a batch does not count against a grace window.
         asked_at: Timestamp,
+        /// Who presented it: noted with a rotation.
+        client: Client,
     },
     /// Opens a session, if the account is still what the password was checked against.
     Open(NewSession),
@@ -130,10 +132,8 @@ pub struct NewSession {
     pub seen: Fence,
     /// A hash at today's cost, to be stored with the session where the account's was cheaper.
     pub stronger_hash: Option<PasswordHash>,
-    /// What the client calls itself, cut to [`LONGEST_USER_AGENT`].
-    pub user_agent: Option<String>,
-    /// The client's address.
-    pub ip: Option<String>,
+    /// Where it is opened from.
+    pub client: Client,
 }
 
 /// What was read of an account before a hash. A write that carries it is refused with

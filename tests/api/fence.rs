@@ -3,7 +3,7 @@
 use futures_util::StreamExt as _;
 use futures_util::future::{self, join_all};
 use futures_util::stream::FuturesUnordered;
-use latchkey::actors::{Account, NewSession, NewUser};
+use latchkey::actors::{Account, Client, NewSession, NewUser};
 use latchkey::error::Error;
 use latchkey::passwords::{Checked, Hasher};
 use latchkey::tokens::principal::{Role, Username};
@@ -19,7 +19,7 @@ async fn checked_login(server: &TestServer, username: &str) -> NewSession {
     let permit = server.services.hashing.admit().unwrap();
     let checking = server.services.hashing.check(permit, Some(password(PASSWORD)), Some(account.hash.clone()));
     let Checked::Matches { stronger } = checking.await.unwrap() else { panic!("the password is another") };
-    NewSession { seen: account.fence(), stronger_hash: stronger, user_agent: None, ip: None }
+    NewSession { seen: account.fence(), stronger_hash: stronger, client: Client::default() }
 }
 
 /// An account whose hash is of the least cost, on a server that hashes at cost 5.

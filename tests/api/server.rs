@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey::actors::Client;
 use latchkey::actors::refresh_tokens::RefreshTokens;
 use latchkey::app::RunError;
 use latchkey::clock::Clock;
@@ -264,9 +265,9 @@ async fn an_actor_that_panics_answers_nobody_and_is_reported() {
     let sessions = RefreshTokens::start(&arbiter.handle(), Arc::new(Fatal), revocations, Clock::system(), &watch);
     let presented = Presented { session: SessionId(Uuid::nil()), generation: Generation::FIRST };
 
-    assert_eq!(sessions.rotate(presented).await, Err(Error::Unavailable));
+    assert_eq!(sessions.rotate(presented, Client::default()).await, Err(Error::Unavailable));
 
     drop(watch);
     assert_eq!(deaths.recv().await, Some("refresh-token store"));
-    assert_eq!(sessions.rotate(presented).await, Err(Error::Unavailable));
+    assert_eq!(sessions.rotate(presented, Client::default()).await, Err(Error::Unavailable));
 }

@@ -10,8 +10,8 @@ use latchkey::lifeline::{self, Deaths, Watch};
 use latchkey::passwords::PasswordHash;
 use latchkey::storage::sqlite::Rules;
 use latchkey::storage::{
-    Account, Committed, EndReason, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, Swept,
-    UserOperation, UserOutcome,
+    Account, Client, Committed, EndReason, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, Swept,
+    UserAgent, UserOperation, UserOutcome,
 };
 use latchkey::tokens::grant::Grant;
 use latchkey::tokens::principal::{Role, Username};
@@ -173,6 +173,11 @@ pub fn creation(username: &str) -> UserOperation {
     UserOperation::Create(NewUser { username: name(username), hash, roles: vec![Role::User] })
 }
 
+/// An account whose row is so many bytes long and more: what fills a file quickly.
+pub fn creation_of_bytes(username: &str, bytes: usize) -> UserOperation {
+    UserOperation::Create(NewUser { username: name(username), hash: hash(&"x".repeat(bytes)), roles: vec![Role::User] })
+}
+
 pub fn search(username: &str) -> UserOperation {
     UserOperation::Find(name(username))
 }
@@ -190,18 +195,23 @@ pub fn opening_from(account: &Account, user_agent: &str) -> SessionOperation {
 }
 
 pub fn new_session(account: &Account, user_agent: &str) -> NewSession {
-    NewSession {
-        seen: account.fence(),
-        stronger_hash: None,
-        user_agent: Some(user_agent.to_owned()),
-        ip: Some("192.0.2.1".to_owned()),
-    }
+    NewSession { seen: account.fence(), stronger_hash: None, client: client(user_agent) }
+}
+
+/// A client with this user agent, at the suite's address.
+pub fn client(user_agent: &str) -> Client {
+    Client { user_agent: Some(UserAgent::of(user_agent.as_bytes())), ip: Some([192, 0, 2, 1].into()) }
 }
 
 /// A request that does not have to wait: no time of asking is later than the transaction's.
 pub fn presenting(session: SessionId, generation: u32) -> SessionOperation {
+    presenting_from(session, generation, client("phone"))
+}
+
+/// The same of another client.
+pub fn presenting_from(session: SessionId, generation: u32, client: Client) -> SessionOperation {
     let presented = Presented { session, generation: Generation::new(generation).unwrap() };
-    SessionOperation::Rotate { presented, asked_at: Timestamp::from_millis(i64::MAX) }
+    SessionOperation::Rotate { presented, asked_at: Timestamp::from_millis(i64::MAX), client }
 }
 
 pub fn logout(session: SessionId) -> SessionOperation {

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use latchkey::clock::Clock;
 use latchkey::lifeline;
 
-use crate::database::{Database, opening_from, usual_rules};
+use crate::database::{Database, creation_of_bytes, usual_rules};
 use crate::sqlite::SqliteEngine;
 
 #[test]
@@ -86,12 +86,10 @@ fn the_log_starts_over_while_the_database_is_written() {
     let engine = SqliteEngine::fresh();
     let (file, log) = (engine.path().to_owned(), engine.log());
     let db = Database::on(Box::new(engine));
-    let alice = db.account("alice");
-    let long = "x".repeat(8 * 1024);
 
     // Long rows fill the log quickly.
-    for _ in 0..64 {
-        db.sessions((0..128).map(|_| opening_from(&alice, &long)).collect());
+    for batch in 0..64 {
+        db.users((0..128).map(|row| creation_of_bytes(&format!("user{batch}.{row}"), 8 * 1024)).collect());
     }
 
     let length = |path| fs::metadata(path).unwrap().len();

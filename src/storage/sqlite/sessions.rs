@@ -9,7 +9,8 @@ use super::batch::{Applied, Operation, Refusal, Unit};
 use super::users;
 use crate::clock::Timestamp;
 use crate::error::{Error, GrantRefusal};
-use crate::storage::{EndReason, NewSession, SessionOperation, SessionOutcome};
+use crate::storage::client::InlineText;
+use crate::storage::{Client, EndReason, NewSession, SessionOperation, SessionOutcome, UserAgent};
 use crate::tokens::grant::Grant;
 use crate::tokens::principal::{Epoch, Principal, UserId, Version};
 use crate::tokens::refresh::{Generation, Presented, SessionId};
@@ -21,7 +22,7 @@ impl Operation for SessionOperation {
 
     fn apply(self, unit: &mut Unit<'_>) -> Applied<SessionOutcome> {
         match self {
-            Self::Rotate { presented, asked_at } => rotate(unit, presented, asked_at),
+            Self::Rotate { presented, asked_at, client } => rotate(unit, presented, asked_at, &client),
             Self::Open(session) => open(unit, session).map(SessionOutcome::Granted),
             Self::End { session, reason } => end(unit, session, reason).map(|owner| SessionOutcome::Ended { owner }),
         }
@@ -35,7 +36,7 @@ struct Stored {
     user: Option<(rotation::User, Principal)>,
 }
 
-fn rotate(unit: &mut Unit<'_>, presented: Presented, asked_at: Timestamp) -> Applied<SessionOutcome> {
+fn rotate(unit: &mut Unit<'_>, presented: Presented, asked_at: Timestamp, client: &Client) -> Applied<SessionOutcome> {
     let stored = load(unit, presented.session)?;
     let session = stored.as_ref().map(|stored| &stored.session);
     let user = stored.as_ref().and_then(|stored| stored.user.as_ref()).map(|(user, _)| user);
@@ -64,7 +65,7 @@ fn rotate(unit: &mut Unit<'_>, presented: Presented, asked_at: Timestamp) -> App
         return Err(Error::InvalidGrant(GrantRefusal::Unknown).into());
     };
     if let Some(advance) = &advance {
-        write_advance(unit, presented.session, advance)?;
+        write_advance(unit, presented.session, advance, client)?;
     }
     Ok(SessionOutcome::Granted(Grant {
         session: presented.session,
@@ -76,10 +77,11 @@ fn rotate(unit: &mut Unit<'_>, presented: Presented, asked_at: Timestamp) -> App
     }))
 }
 
-fn write_advance(unit: &Unit<'_>, session: SessionId, advance: &Advance) -> Applied<()> {
+fn write_advance(unit: &Unit<'_>, session: SessionId, advance: &Advance, client: &Client) -> Applied<()> {
     unit.connection
         .prepare_cached(
-            "UPDATE sessions SET current_generation = ?2, parent_generation = ?3, rotated_at = ?4, idle_expires_at = ?5
+            "UPDATE sessions SET current_generation = ?2, parent_generation = ?3, rotated_at = ?4, idle_expires_at = ?5,
+                                 user_agent = ?6, ip = ?7
              WHERE id = ?1",
         )?
         .execute(params![
@@ -88,6 +90,8 @@ fn write_advance(unit: &Unit<'_>, session: SessionId, advance: &Advance) -> Appl
             advance.parent.number(),
             advance.rotated_at.as_millis(),
             advance.idle_expires_at.as_millis(),
+            client.user_agent.as_ref().map(UserAgent::as_str),
+            client.address().as_ref().map(InlineText::as_str),
         ])?;
     Ok(())
 }
@@ -115,8 +119,8 @@ fn open(unit: &mut Unit<'_>, new: NewSession) -> Applied<Grant> {
                 unit.now.as_millis(),
                 idle_expires_at.as_millis(),
                 absolute_expires_at.as_millis(),
-                new.user_agent,
-                new.ip,
+                new.client.user_agent.as_ref().map(UserAgent::as_str),
+                new.client.address().as_ref().map(InlineText::as_str),
             ])?;
         Ok(())
     })?;
