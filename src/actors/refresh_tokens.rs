@@ -14,7 +14,7 @@ use super::group_commit::{GroupCommit, SharesCommits, commit};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
-use crate::storage::{Client, EndReason, NewSession, SessionOperation, SessionOutcome, Storage, Swept};
+use crate::storage::{Client, EndReason, LiveSession, NewSession, SessionOperation, SessionOutcome, Storage, Swept};
 use crate::tokens::grant::Grant;
 use crate::tokens::principal::UserId;
 use crate::tokens::refresh::{Presented, SessionId};
@@ -116,6 +116,11 @@ impl Sessions {
         }
     }
 
+    /// A user's live sessions, the one that was used last first.
+    pub async fn live(&self, user: UserId) -> Result<Vec<LiveSession>> {
+        ask(&self.0, List(user)).await
+    }
+
     /// Takes one step of the sweeper, and forgets the endings that no access token can outlive.
     pub async fn sweep(&self) -> Result<Swept> {
         ask(&self.0, Sweep).await
@@ -160,6 +165,19 @@ impl Handler<Apply> for RefreshTokens {
 
     fn handle(&mut self, Apply(operation): Apply, context: &mut Self::Context) -> Self::Result {
         commit(self, context, operation)
+    }
+}
+
+/// Changes nothing; answers with a user's live sessions.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<LiveSession>>")]
+struct List(UserId);
+
+impl Handler<List> for RefreshTokens {
+    type Result = ResponseFuture<Result<Vec<LiveSession>>>;
+
+    fn handle(&mut self, List(user): List, _: &mut Self::Context) -> Self::Result {
+        self.storage.live_sessions(user).boxed_local()
     }
 }
 

@@ -3,8 +3,8 @@
 //! Owns the shape of requests and answers, and no rule behind them: a handler parses, asks and answers. Storage is never
 //! named here; whoever wants something from it asks an actor.
 //!
-//! - the calls, one file each: [`welcome`], [`register`], [`login`], [`refresh_token`], [`logout`], [`profile`], [`health`],
-//!   [`problems`]
+//! - the calls, one file each: [`welcome`], [`register`], [`login`], [`refresh_token`], [`logout`], [`profile`], [`sessions`],
+//!   [`health`], [`problems`]
 //! - [`services`]: what they ask
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
 //! - [`json`]: request bodies and answers
@@ -32,6 +32,7 @@ pub mod refresh_token;
 pub mod register;
 pub mod routes;
 pub mod services;
+pub mod sessions;
 mod unstoppable;
 pub mod welcome;
 
@@ -43,6 +44,7 @@ pub fn route_table(app: &mut ServiceConfig) {
         .service(at("/api/refresh_token").post(refresh_token::refresh_token))
         .service(at("/api/logout").post(logout::logout))
         .service(at("/api/profile").get(profile::profile).behind(|| from_fn(authenticate)))
+        .service(at("/api/sessions").get(sessions::list).behind(|| from_fn(authenticate)))
         .service(at("/healthz").get(health::healthz))
         .service(at("/readyz").get(health::readyz))
         .service(at("/problems").get(problems::problems))

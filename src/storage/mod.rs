@@ -44,6 +44,10 @@ pub trait Storage: Send + Sync + 'static {
     /// Applies operations on users, in order, in one transaction.
     fn users(&self, batch: Vec<UserOperation>) -> Pending<UserOutcome>;
 
+    /// A user's live sessions, the one that was used last first; none where the user is gone or disabled. Sees everything that
+    /// was answered before it was asked, and keeps no batch waiting.
+    fn live_sessions(&self, user: UserId) -> BoxFuture<'static, Result<Vec<LiveSession>>>;
+
     /// The endings that access tokens may still be alive of.
     fn revocations(&self) -> BoxFuture<'static, Result<Vec<Revocation>>>;
 
@@ -222,6 +226,23 @@ impl Account {
     pub fn fence(&self) -> Fence {
         Fence { user: self.principal.id, epoch: self.epoch, hash: self.hash.clone() }
     }
+}
+
+/// A session that can be renewed, as its owner is shown it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveSession {
+    /// Which.
+    pub id: SessionId,
+    /// When it was opened.
+    pub created_at: Timestamp,
+    /// When it was last rotated, or else opened.
+    pub last_used_at: Timestamp,
+    /// When it ends unless it is renewed.
+    pub expires_at: Timestamp,
+    /// What the client that used it last calls itself.
+    pub user_agent: Option<String>,
+    /// Where it was used last.
+    pub ip: Option<String>,
 }
 
 /// What a step of the sweeper did.

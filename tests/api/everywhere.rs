@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 use crate::support::{Answer, PASSWORD, TestServer};
 
 /// Every path with the methods that it answers to.
-pub const PATHS: [(&str, &str); 9] = [
+pub const PATHS: [(&str, &str); 10] = [
     ("/api", "GET, HEAD"),
     ("/api/register", "POST"),
     ("/api/login", "POST"),
     ("/api/refresh_token", "POST"),
     ("/api/logout", "POST"),
     ("/api/profile", "GET, HEAD"),
+    ("/api/sessions", "GET, HEAD"),
     ("/healthz", "GET, HEAD"),
     ("/readyz", "GET, HEAD"),
     ("/problems", "GET, HEAD"),
@@ -26,6 +27,7 @@ fn one_of_each(server: &TestServer) -> Vec<(u16, &'static str, reqwest::RequestB
     let user = |name: &str, password: &str| json!({"username": name, "password": password});
     vec![
         (200, "", get("/api")),
+        (401, "missing_token", get("/api/sessions")),
         (200, "", get("/healthz")),
         (200, "", get("/readyz")),
         (200, "", post("/api/login", user("alice", PASSWORD))),

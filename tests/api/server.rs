@@ -15,7 +15,10 @@ use latchkey::config::Database;
 use latchkey::error::Error;
 use latchkey::lifeline;
 use latchkey::storage::sqlite::OpenError;
-use latchkey::storage::{Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOperation, UserOutcome};
+use latchkey::storage::{
+    LiveSession, Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOperation, UserOutcome,
+};
+use latchkey::tokens::principal::UserId;
 use latchkey::tokens::refresh::{Generation, Presented, SessionId};
 use latchkey::tokens::revocation::{Revocation, Revocations};
 use serde_json::json;
@@ -237,6 +240,10 @@ impl Storage for Fatal {
     }
 
     fn users(&self, _: Vec<UserOperation>) -> Pending<UserOutcome> {
+        panic!("on purpose")
+    }
+
+    fn live_sessions(&self, _: UserId) -> futures_util::future::BoxFuture<'static, Result<Vec<LiveSession>, Error>> {
         panic!("on purpose")
     }
 

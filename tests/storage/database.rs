@@ -10,8 +10,8 @@ use latchkey::lifeline::{self, Deaths, Watch};
 use latchkey::passwords::PasswordHash;
 use latchkey::storage::sqlite::Rules;
 use latchkey::storage::{
-    Account, Client, Committed, EndReason, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, Swept,
-    UserAgent, UserOperation, UserOutcome,
+    Account, Client, Committed, EndReason, LiveSession, NewSession, NewUser, SessionOperation, SessionOutcome, Storage,
+    Swept, UserAgent, UserOperation, UserOutcome,
 };
 use latchkey::tokens::grant::Grant;
 use latchkey::tokens::principal::{Role, Username};
@@ -148,6 +148,11 @@ impl Database {
     /// The endings that a later process would read.
     pub fn kept_endings(&self) -> Vec<Ended> {
         endings(&self.wait(self.storage.revocations()).unwrap())
+    }
+
+    /// A user's live sessions, as they are shown.
+    pub fn live(&self, account: &Account) -> Vec<LiveSession> {
+        self.wait(self.storage.live_sessions(account.principal.id)).unwrap()
     }
 
     pub fn sweep(&self) -> Swept {

@@ -4,6 +4,7 @@
 //! [`every_engine`], and an engine joins by implementing [`engine::Engine`] and a line in that macro.
 //!
 //! - [`users`], [`sessions`], [`rotation`]: what the operations do, and what they leave alone
+//! - [`listing`]: what an owner is shown of their sessions
 //! - [`batches`]: what it means to share a transaction
 //! - [`failing_statements`]: an operation that fails half-way leaves nothing of itself behind
 //! - [`sweep`]: what is removed, and when
@@ -36,6 +37,7 @@ mod child;
 mod database;
 mod engine;
 mod failing_statements;
+mod listing;
 mod restart;
 mod rotation;
 mod sessions;

@@ -92,6 +92,7 @@ fn after_closing_every_call_is_unavailable_and_no_death_is_reported(engine: Box<
     }
     refused(db.try_users(vec![creation("bob")]));
     refused(db.try_sessions(vec![opening(&alice)]));
+    refused(db.wait(db.storage.live_sessions(alice.principal.id)));
     refused(db.wait(db.storage.revocations()));
     refused(db.wait(db.storage.sweep()));
     refused(db.wait(db.storage.ping()));

@@ -21,6 +21,8 @@ use crate::tokens::rotation::Resumed;
 pub(super) const PAGE_BYTES: u32 = 1024;
 /// Page cache of a connection, in KiB: the upper levels of the trees of millions of sessions.
 const CACHE_KIB: i64 = 16 * 1024;
+/// The reader's: it answers a list now and then.
+const READER_CACHE_KIB: i64 = 2 * 1024;
 /// How long a write waits for another process's: the command line's transactions are far shorter.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How far the newest time in storage may be ahead of the wall clock.
@@ -31,7 +33,10 @@ const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// Numbered from 1, never changed once released.
-const MIGRATIONS: [(&str, &str); 1] = [("0001_initial", include_str!("../../../migrations/sqlite/0001_initial.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("0001_initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
+    ("0002_live_sessions", include_str!("../../../migrations/sqlite/0002_live_sessions.sql")),
+];
 
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +111,7 @@ pub(super) fn open(path: &Path, mut rules: Rules, clock: &Clock) -> Result<Opene
     Ok(Opened { connection, rules, lock, has_users })
 }
 
-/// What every connection needs.
+/// What every connection that writes needs.
 pub(super) fn configure(connection: &Connection) -> Result<(), OpenError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // Takes effect in an empty file only, and must come before the journal mode.
@@ -125,6 +130,16 @@ pub(super) fn configure(connection: &Connection) -> Result<(), OpenError> {
     // Closing a file that failed must not copy the log and remove it: the log is what can be trusted.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// What a connection needs that reads beside the others and must neither write nor touch the log.
+pub(super) fn configure_reader(connection: &Connection) -> Result<(), OpenError> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(())
 }
 
@@ -286,6 +301,14 @@ fn sync_log(path: &Path) -> Result<(), OpenError> {
 fn sync_directory(directory: &Path) -> Result<(), OpenError> {
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
     synced.map_err(|source| OpenError::Io { what: "syncing the database's directory", source })
+}
+
+/// An empty database with today's schema.
+#[cfg(test)]
+pub(super) fn migrated_in_memory() -> Connection {
+    let mut connection = Connection::open_in_memory().unwrap();
+    migrate(&mut connection, &Clock::system()).unwrap();
+    connection
 }
 
 #[cfg(test)]
