@@ -202,6 +202,7 @@ fn rules(settings: &Settings) -> Rules {
             resumed: None,
         },
         session_ttl: settings.session_ttl,
+        max_sessions_per_user: settings.max_sessions_per_user,
         revocations_kept_for: revocation::kept_for(settings.access_token_ttl),
     }
 }

@@ -47,6 +47,14 @@ pub fn session_created(trail: &Trail, user: UserId, session: SessionId, user_age
     );
 }
 
+/// A session was ended because its owner opened another and had as many as they may have.
+pub fn session_evicted(trail: &Trail, user: UserId, session: SessionId) {
+    event!(
+        info, trail, "session_evicted", "success", "the least recently renewed session made room for another",
+        user_id = %user, session_id = %session
+    );
+}
+
 /// The tokens of a new session were given out.
 pub fn tokens_created(trail: &Trail, user: UserId, session: SessionId) {
     event!(

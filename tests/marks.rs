@@ -35,6 +35,7 @@ const A_WHILE: Duration = Duration::from_secs(60);
 const RULES: Rules = Rules {
     rotation: Policy { window: WINDOW, until_used: false, idle_ttl: DAY.saturating_mul(30), resumed: None },
     session_ttl: DAY.saturating_mul(90),
+    max_sessions_per_user: 50,
     revocations_kept_for: DAY.saturating_mul(90),
 };
 
@@ -215,7 +216,7 @@ impl Service {
     fn session_that_lost_its_answer(&self) -> SessionId {
         let seen = self.register("alice");
         let opening = SessionOperation::Open(NewSession { seen, stronger_hash: None, client: Client::default() });
-        let Ok(SessionOutcome::Granted(grant)) = self.session_operation(opening) else { panic!("no session") };
+        let Ok(SessionOutcome::Opened { grant, .. }) = self.session_operation(opening) else { panic!("no session") };
         assert_eq!(self.present(grant.session, 1), GRANTED_2);
         grant.session
     }

@@ -79,6 +79,15 @@ pub enum Renewal {
     },
 }
 
+/// A session that was opened, and what made room for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The new session.
+    pub grant: Grant,
+    /// The least recently renewed sessions of the same user, which ended because there were too many.
+    pub evicted: Vec<SessionId>,
+}
+
 /// A handle on the store.
 #[derive(Clone)]
 pub struct Sessions(Addr<RefreshTokens>);
@@ -91,18 +100,21 @@ impl Sessions {
             SessionOutcome::Granted(grant) => Ok(Renewal::Granted(grant)),
             SessionOutcome::Expired { user } => Ok(Renewal::Expired { user }),
             SessionOutcome::Reused { user, rollback_detected } => Ok(Renewal::Reused { user, rollback_detected }),
-            SessionOutcome::Ended { .. } => Err(Error::Internal("an answer to another question")),
+            SessionOutcome::Opened { .. } | SessionOutcome::Ended { .. } => {
+                Err(Error::Internal("an answer to another question"))
+            }
         }
     }
 
     /// Opens a session after a password was checked. Errors: [`Error::AccountChanged`] where the account is no longer
     /// what it was checked against; no session is open then.
-    pub async fn open(&self, session: NewSession) -> Result<Grant> {
+    pub async fn open(&self, session: NewSession) -> Result<Opened> {
         match self.ask(SessionOperation::Open(session)).await? {
-            SessionOutcome::Granted(grant) => Ok(grant),
-            SessionOutcome::Expired { .. } | SessionOutcome::Reused { .. } | SessionOutcome::Ended { .. } => {
-                Err(Error::Internal("an answer to another question"))
-            }
+            SessionOutcome::Opened { grant, evicted } => Ok(Opened { grant, evicted }),
+            SessionOutcome::Granted(_)
+            | SessionOutcome::Expired { .. }
+            | SessionOutcome::Reused { .. }
+            | SessionOutcome::Ended { .. } => Err(Error::Internal("an answer to another question")),
         }
     }
 
@@ -110,9 +122,10 @@ impl Sessions {
     pub async fn end(&self, session: SessionId, reason: EndReason) -> Result<Option<UserId>> {
         match self.ask(SessionOperation::End { session, reason }).await? {
             SessionOutcome::Ended { owner } => Ok(owner),
-            SessionOutcome::Granted(_) | SessionOutcome::Expired { .. } | SessionOutcome::Reused { .. } => {
-                Err(Error::Internal("an answer to another question"))
-            }
+            SessionOutcome::Granted(_)
+            | SessionOutcome::Opened { .. }
+            | SessionOutcome::Expired { .. }
+            | SessionOutcome::Reused { .. } => Err(Error::Internal("an answer to another question")),
         }
     }
 

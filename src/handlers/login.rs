@@ -6,6 +6,7 @@
 use actix_web::web::Data;
 use serde::Deserialize;
 
+use crate::actors::refresh_tokens::Opened;
 use crate::actors::{Client, NewSession, UserAgent};
 use crate::error::Error;
 use crate::events::{self, LoginFailure};
@@ -97,12 +98,13 @@ async fn open_session(
 
 async fn open(services: Data<Services>, trail: Trail, session: NewSession) -> Result<Grant, Error> {
     let user_agent = session.client.user_agent;
-    let grant = services.sessions.open(session).await?;
+    let Opened { grant, evicted } = services.sessions.open(session).await?;
     let (user, session) = (grant.principal.id, grant.session);
     trail.note_user(user);
     trail.note_session(session);
     events::login_succeeded(&trail, user, session);
     events::session_created(&trail, user, session, user_agent.as_ref().map(UserAgent::as_str));
     events::tokens_created(&trail, user, session);
+    evicted.into_iter().for_each(|evicted| events::session_evicted(&trail, user, evicted));
     Ok(grant)
 }

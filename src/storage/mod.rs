@@ -75,7 +75,8 @@ pub enum SessionOperation {
         /// Who presented it: noted with a rotation.
         client: Client,
     },
-    /// Opens a session, if the account is still what the password was checked against.
+    /// Opens a session, if the account is still what the password was checked against. Where the user has as many as they
+    /// may have, the least recently renewed of the live ones end.
     Open(NewSession),
     /// Ends a session; one that is over or unknown stays as it is.
     End {
@@ -89,8 +90,15 @@ pub enum SessionOperation {
 /// What became of it.
 #[derive(Debug)]
 pub enum SessionOutcome {
-    /// Opened or renewed.
+    /// Renewed.
     Granted(Grant),
+    /// Opened.
+    Opened {
+        /// The new session.
+        grant: Grant,
+        /// Sessions of the same user that were ended to make room for it.
+        evicted: Vec<SessionId>,
+    },
     /// The session is past a limit; nothing was changed.
     Expired {
         /// Whose session it was.
@@ -117,6 +125,8 @@ pub enum EndReason {
     Logout,
     /// A spent token was presented outside the grace window.
     Reuse,
+    /// Its owner opened more sessions than they may have, and this one was not renewed for the longest time.
+    Evicted,
 }
 
 impl EndReason {
@@ -125,6 +135,7 @@ impl EndReason {
         match self {
             Self::Logout => "logout",
             Self::Reuse => "reuse",
+            Self::Evicted => "evicted",
         }
     }
 }

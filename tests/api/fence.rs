@@ -95,7 +95,7 @@ async fn a_login_that_a_role_change_overtook_opens_a_session_with_the_new_roles(
 
     server.services.users.set_roles(login.user_id(), vec![Role::Admin]).await.unwrap();
 
-    let grant = server.services.sessions.open(overtaken).await.unwrap();
+    let grant = server.services.sessions.open(overtaken).await.unwrap().grant;
     assert_eq!(grant.principal.roles, [Role::Admin]);
 }
 

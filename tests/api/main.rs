@@ -36,6 +36,7 @@ mod reuse;
 mod rotation;
 mod security_events;
 mod server;
+mod session_limit;
 mod sessions;
 mod support;
 mod sweeping;

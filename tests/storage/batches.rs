@@ -97,8 +97,8 @@ fn the_largest_batch_is_done_in_order_and_at_one_time(engine: Box<dyn Engine>) {
 
     let opened = db.sessions((0..LARGEST_BATCH).map(|number| opening_from(&alice, &number.to_string())).collect());
     let grants = opened.outcomes.into_iter().map(|outcome| match outcome {
-        Ok(SessionOutcome::Granted(grant)) => grant,
-        other => panic!("not granted: {other:?}"),
+        Ok(SessionOutcome::Opened { grant, .. }) => grant,
+        other => panic!("not opened: {other:?}"),
     });
     let grants: Vec<_> = grants.collect();
     assert_eq!(grants.len(), LARGEST_BATCH);

@@ -32,6 +32,7 @@ pub fn usual_rules() -> Rules {
     Rules {
         rotation: Policy { window: WINDOW, until_used: false, idle_ttl: 30 * DAY, resumed: None },
         session_ttl: 90 * DAY,
+        max_sessions_per_user: 100_000,
         revocations_kept_for: Duration::from_secs(960),
     }
 }
@@ -73,6 +74,12 @@ impl Database {
     pub fn reopened(self, clock: Clock) -> Self {
         self.close();
         Self::start(self.rules, self.engine, clock)
+    }
+
+    /// The same with other rules.
+    pub fn reopened_under(self, rules: Rules, clock: Clock) -> Self {
+        self.close();
+        Self::start(rules, self.engine, clock)
     }
 
     /// Why a new process with this clock would be refused; nobody serves the database from then on.
@@ -226,7 +233,7 @@ pub fn logout(session: SessionId) -> SessionOperation {
 /// The grant that is a batch's one outcome.
 pub fn granted(mut committed: Committed<SessionOutcome>) -> Grant {
     match committed.outcomes.pop() {
-        Some(Ok(SessionOutcome::Granted(grant))) => grant,
+        Some(Ok(SessionOutcome::Granted(grant) | SessionOutcome::Opened { grant, .. })) => grant,
         other => panic!("nothing was granted: {other:?}"),
     }
 }
@@ -254,6 +261,8 @@ impl Told for SessionOutcome {
     fn told(&self) -> String {
         match self {
             Self::Granted(grant) => format!("granted {}", grant.generation.number()),
+            Self::Opened { evicted, .. } if evicted.is_empty() => "opened".to_owned(),
+            Self::Opened { evicted, .. } => format!("opened for {}", evicted.len()),
             Self::Reused { rollback_detected: false, .. } => "reused".to_owned(),
             Self::Reused { rollback_detected: true, .. } => "reused after a rollback".to_owned(),
             Self::Expired { .. } => "refused: expired".to_owned(),

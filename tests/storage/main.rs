@@ -4,6 +4,7 @@
 //! [`every_engine`], and an engine joins by implementing [`engine::Engine`] and a line in that macro.
 //!
 //! - [`users`], [`sessions`], [`rotation`]: what the operations do, and what they leave alone
+//! - [`session_limit`]: how many a user may have
 //! - [`listing`]: what an owner is shown of their sessions
 //! - [`batches`]: what it means to share a transaction
 //! - [`failing_statements`]: an operation that fails half-way leaves nothing of itself behind
@@ -40,6 +41,7 @@ mod failing_statements;
 mod listing;
 mod restart;
 mod rotation;
+mod session_limit;
 mod sessions;
 mod sqlite;
 mod sqlite_faults;

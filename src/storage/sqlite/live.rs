@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use crate::clock::Timestamp;
 use crate::storage::LiveSession;
-use crate::tokens::principal::UserId;
+use crate::tokens::principal::{Epoch, UserId};
 use crate::tokens::refresh::SessionId;
 
 /// All of them, the one that was used last first.
@@ -18,6 +18,12 @@ const LIST: &str = "
     WHERE u.id = ?1 AND u.disabled = 0 AND s.ended_at IS NULL
       AND s.idle_expires_at > ?2 AND s.absolute_expires_at > ?2
     ORDER BY last_used_at DESC, s.id DESC";
+
+/// Those of one epoch behind the `?4` that were renewed last.
+const BEYOND: &str = "
+    SELECT id FROM sessions
+    WHERE user_id = ?1 AND epoch = ?2 AND ended_at IS NULL AND idle_expires_at > ?3 AND absolute_expires_at > ?3
+    ORDER BY coalesce(rotated_at, created_at) DESC, id DESC LIMIT -1 OFFSET ?4";
 
 /// A user's live sessions, the one that was used last first; none where the user is gone or disabled.
 pub(super) fn list(connection: &Connection, user: UserId, now: Timestamp) -> rusqlite::Result<Vec<LiveSession>> {
@@ -33,6 +39,21 @@ pub(super) fn list(connection: &Connection, user: UserId, now: Timestamp) -> rus
                 ip: row.get(5)?,
             })
         })?
+        .collect()
+}
+
+/// The live sessions of a user's epoch but for the `kept` that were renewed last.
+pub(super) fn beyond(
+    connection: &Connection,
+    user: UserId,
+    epoch: Epoch,
+    now: Timestamp,
+    kept: usize,
+) -> rusqlite::Result<Vec<SessionId>> {
+    let kept = i64::try_from(kept).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(BEYOND)?
+        .query_map(params![user.0, epoch.0, now.as_millis(), kept], |row| row.get(0).map(SessionId))?
         .collect()
 }
 
@@ -59,5 +80,10 @@ mod tests {
     #[test]
     fn a_list_does_not_walk_the_sessions_that_are_over() {
         assert_walks_the_live_ones_only(LIST);
+    }
+
+    #[test]
+    fn room_for_a_session_is_made_without_a_walk_over_those_that_are_over() {
+        assert_walks_the_live_ones_only(BEYOND);
     }
 }

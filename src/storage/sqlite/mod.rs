@@ -35,6 +35,7 @@ mod batch;
 mod checkpoint;
 mod live;
 mod open;
+mod opening;
 mod reader;
 mod revocations;
 mod sessions;
@@ -48,6 +49,8 @@ pub struct Rules {
     pub rotation: Policy,
     /// `SESSION_TTL`: a session's absolute limit.
     pub session_ttl: Duration,
+    /// `MAX_SESSIONS_PER_USER`: how many live ones a user may have.
+    pub max_sessions_per_user: usize,
     /// How long endings are kept for access tokens that may still be alive.
     pub revocations_kept_for: Duration,
 }

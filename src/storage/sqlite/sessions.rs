@@ -1,4 +1,4 @@
-//! Operations on sessions.
+//! Presenting a token, and ending a session.
 //!
 //! Fills `tokens::rotation`'s types from the rows, and writes the verdict. Decides nothing itself.
 
@@ -6,11 +6,11 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
 use super::batch::{Applied, Operation, Refusal, Unit};
-use super::users;
+use super::{opening, users};
 use crate::clock::Timestamp;
 use crate::error::{Error, GrantRefusal};
 use crate::storage::client::InlineText;
-use crate::storage::{Client, EndReason, NewSession, SessionOperation, SessionOutcome, UserAgent};
+use crate::storage::{Client, EndReason, SessionOperation, SessionOutcome, UserAgent};
 use crate::tokens::grant::Grant;
 use crate::tokens::principal::{Epoch, Principal, UserId, Version};
 use crate::tokens::refresh::{Generation, Presented, SessionId};
@@ -23,7 +23,7 @@ impl Operation for SessionOperation {
     fn apply(self, unit: &mut Unit<'_>) -> Applied<SessionOutcome> {
         match self {
             Self::Rotate { presented, asked_at, client } => rotate(unit, presented, asked_at, &client),
-            Self::Open(session) => open(unit, session).map(SessionOutcome::Granted),
+            Self::Open(session) => opening::open(unit, &session),
             Self::End { session, reason } => end(unit, session, reason).map(|owner| SessionOutcome::Ended { owner }),
         }
     }
@@ -96,47 +96,9 @@ fn write_advance(unit: &Unit<'_>, session: SessionId, advance: &Advance, client:
     Ok(())
 }
 
-fn open(unit: &mut Unit<'_>, new: NewSession) -> Applied<Grant> {
-    let account = users::unchanged(unit, &new.seen)?;
-    let session = SessionId(new_id(unit.now));
-    let absolute_expires_at = unit.now.plus(unit.rules.session_ttl);
-    let idle_expires_at = unit.now.plus(unit.rules.rotation.idle_ttl).min(absolute_expires_at);
-    unit.atomically(|unit| {
-        if let Some(stronger) = &new.stronger_hash {
-            users::write_hash(unit, new.seen.user, stronger)?;
-        }
-        unit.connection
-            .prepare_cached(
-                "INSERT INTO sessions (id, user_id, epoch, current_generation, parent_generation, created_at,
-                                       idle_expires_at, absolute_expires_at, user_agent, ip)
-                 VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9)",
-            )?
-            .execute(params![
-                session.0,
-                new.seen.user.0,
-                new.seen.epoch.0,
-                Generation::FIRST.number(),
-                unit.now.as_millis(),
-                idle_expires_at.as_millis(),
-                absolute_expires_at.as_millis(),
-                new.client.user_agent.as_ref().map(UserAgent::as_str),
-                new.client.address().as_ref().map(InlineText::as_str),
-            ])?;
-        Ok(())
-    })?;
-    Ok(Grant {
-        session,
-        generation: Generation::FIRST,
-        principal: account.principal,
-        granted_at: unit.now,
-        idle_expires_at,
-        absolute_expires_at,
-    })
-}
-
 /// Ends a session and the access tokens of it; says whose it was, if it was live until now. An ending is never
 /// overwritten.
-fn end(unit: &mut Unit<'_>, session: SessionId, reason: EndReason) -> Applied<Option<UserId>> {
+pub(super) fn end(unit: &mut Unit<'_>, session: SessionId, reason: EndReason) -> Applied<Option<UserId>> {
     unit.atomically(|unit| {
         let owner = unit
             .connection

@@ -1,0 +1,172 @@
+//! How many live sessions a user may have.
+
+use latchkey::storage::sqlite::Rules;
+use latchkey::storage::{Committed, SessionOperation, SessionOutcome};
+use latchkey::tokens::refresh::SessionId;
+use latchkey::tokens::revocation::Ended;
+
+use crate::database::{
+    DAY, Database, endings, hash, logout, new_session, opening, opening_from, password_change, presenting, told,
+    usual_rules,
+};
+use crate::engine::Engine;
+
+every_engine![
+    beyond_the_limit_the_least_recently_renewed_session_makes_room,
+    up_to_the_limit_nothing_makes_room,
+    sessions_that_are_over_do_not_count,
+    each_opening_of_a_batch_makes_its_own_room,
+    a_limit_of_one_leaves_the_last,
+    a_lower_limit_takes_effect_with_the_next_opening,
+    an_opening_that_is_refused_makes_no_room,
+    an_opening_that_fails_makes_no_room,
+    a_room_that_cannot_be_noted_is_not_made,
+];
+
+fn at_most(max_sessions_per_user: usize) -> Rules {
+    Rules { max_sessions_per_user, ..usual_rules() }
+}
+
+/// Which sessions made room for the one that this opened.
+fn evicted(committed: &Committed<SessionOutcome>) -> Vec<SessionId> {
+    match committed.outcomes.as_slice() {
+        [Ok(SessionOutcome::Opened { evicted, .. })] => evicted.clone(),
+        other => panic!("not one opening: {other:?}"),
+    }
+}
+
+fn beyond_the_limit_the_least_recently_renewed_session_makes_room(engine: Box<dyn Engine>) {
+    let db = Database::under(at_most(3), engine);
+    let alice = db.account("alice");
+    let [first, second, third] = [(); 3].map(|()| {
+        db.clock.advance(DAY);
+        db.session(&alice).session
+    });
+    db.clock.advance(DAY);
+    db.present(first, 1);
+
+    let done = db.sessions(vec![opening(&alice)]);
+
+    assert_eq!(evicted(&done), [second]);
+    assert_eq!(endings(&done.revocations), [Ended::Session(second)]);
+    assert_eq!(db.kept_endings(), [Ended::Session(second)]);
+    let reason = db.engine.text("SELECT end_reason FROM sessions WHERE ended_at IS NOT NULL");
+    assert_eq!(reason.as_deref(), Some("evicted"));
+    assert_eq!(db.present(second, 1), "refused: revoked");
+    assert_eq!(db.live(&alice).len(), 3);
+
+    db.clock.advance(DAY);
+    assert_eq!(evicted(&db.sessions(vec![opening(&alice)])), [third]);
+}
+
+fn up_to_the_limit_nothing_makes_room(engine: Box<dyn Engine>) {
+    let db = Database::under(at_most(3), engine);
+    let (alice, bob) = (db.account("alice"), db.account("bob"));
+
+    let done = db.sessions(vec![opening(&alice), opening(&bob), opening(&alice), opening(&bob), opening(&alice)]);
+
+    assert_eq!(told(&done), ["opened"; 5]);
+    assert_eq!(done.revocations, []);
+}
+
+fn sessions_that_are_over_do_not_count(engine: Box<dyn Engine>) {
+    let mut rules = at_most(1);
+    (rules.rotation.idle_ttl, rules.session_ttl) = (10 * DAY, 15 * DAY);
+    let db = Database::under(rules, engine);
+    let alice = db.account("alice");
+    db.session(&alice);
+    db.clock.advance(10 * DAY);
+    let renewed = db.session(&alice).session;
+    for (days, generation) in [(8, 1), (7, 2)] {
+        db.clock.advance(days * DAY);
+        db.present(renewed, generation);
+    }
+    let ended = db.session(&alice).session;
+    db.sessions(vec![logout(ended)]);
+    assert_eq!(evicted(&db.sessions(vec![opening(&alice)])), [], "idle, past the absolute limit, or ended");
+
+    db.change(password_change(&alice, "another hash"));
+
+    let changed = db.find("alice").unwrap();
+    assert_eq!(evicted(&db.sessions(vec![opening(&changed)])), [], "of another epoch");
+}
+
+fn each_opening_of_a_batch_makes_its_own_room(engine: Box<dyn Engine>) {
+    let db = Database::under(at_most(2), engine);
+    let alice = db.account("alice");
+    let before = db.session(&alice).session;
+    db.clock.advance(DAY);
+
+    let done = db.sessions(vec![opening(&alice), presenting(before, 1), opening(&alice), opening(&alice)]);
+
+    assert_eq!(told(&done), ["opened", "granted 2", "opened for 1", "opened for 1"]);
+    assert_eq!(done.revocations.len(), 2);
+    assert_eq!(db.live(&alice).len(), 2);
+}
+
+fn a_limit_of_one_leaves_the_last(engine: Box<dyn Engine>) {
+    let db = Database::under(at_most(1), engine);
+    let alice = db.account("alice");
+    let first = db.session(&alice).session;
+    db.clock.advance(DAY);
+
+    let second = db.session(&alice).session;
+
+    assert_eq!(db.present(first, 1), "refused: revoked");
+    assert_eq!(db.present(second, 1), "granted 2");
+}
+
+fn a_lower_limit_takes_effect_with_the_next_opening(engine: Box<dyn Engine>) {
+    let db = Database::under(at_most(4), engine);
+    let alice = db.account("alice");
+    let [first, second, third, fourth] = [(); 4].map(|()| {
+        db.clock.advance(DAY);
+        db.session(&alice).session
+    });
+    let clock = db.clock.clone();
+    let db = db.reopened_under(at_most(2), clock);
+    assert_eq!(db.live(&alice).len(), 4);
+
+    let done = db.sessions(vec![opening(&alice)]);
+
+    assert_eq!(evicted(&done), [third, second, first]);
+    assert_eq!(db.present(fourth, 1), "granted 2");
+}
+
+fn an_opening_that_is_refused_makes_no_room(engine: Box<dyn Engine>) {
+    let db = Database::under(at_most(1), engine);
+    let alice = db.account("alice");
+    let session = db.session(&alice).session;
+    let mut stale = new_session(&alice, "phone");
+    stale.seen.hash = hash("what was read before");
+
+    let done = db.sessions(vec![SessionOperation::Open(stale)]);
+
+    assert_eq!(told(&done), ["the account changed meanwhile"]);
+    assert_eq!(db.present(session, 1), "granted 2");
+}
+
+fn an_opening_that_fails_makes_no_room(engine: Box<dyn Engine>) {
+    let db = Database::under(at_most(1), engine);
+    let alice = db.account("alice");
+    let session = db.session(&alice).session;
+    db.engine.break_statements("sessions", "INSERT", "NEW.user_agent = 'broken'");
+
+    let done = db.sessions(vec![opening_from(&alice, "broken")]);
+
+    assert_eq!((told(&done), done.revocations), (vec!["unavailable".to_owned()], vec![]));
+    assert_eq!(db.kept_endings(), []);
+    assert_eq!(db.present(session, 1), "granted 2");
+}
+
+fn a_room_that_cannot_be_noted_is_not_made(engine: Box<dyn Engine>) {
+    let db = Database::under(at_most(1), engine);
+    let alice = db.account("alice");
+    let session = db.session(&alice).session;
+    db.engine.break_statements("revocations", "INSERT", "NEW.kind = 1");
+
+    let done = db.sessions(vec![opening(&alice), presenting(session, 1)]);
+
+    assert_eq!(told(&done), ["unavailable", "granted 2"]);
+    assert_eq!((done.revocations, db.count("sessions")), (vec![], 1));
+}
