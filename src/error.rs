@@ -30,6 +30,9 @@ pub enum Error {
     /// No account has this id.
     #[error("no such user")]
     NoSuchUser,
+    /// The user has no session of this id.
+    #[error("no such session")]
+    NoSuchSession,
     /// No access token where one is needed.
     #[error("access token missing")]
     MissingToken,

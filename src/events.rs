@@ -81,11 +81,19 @@ pub fn token_reused(trail: &Trail, user: UserId, presented: &Presented, rollback
     );
 }
 
-/// A session was ended by its holder, and its tokens with it.
-pub fn tokens_revoked(trail: &Trail, user: UserId, session: SessionId) {
+/// A session was ended by its holder or its owner, and its tokens with it.
+pub fn tokens_revoked(trail: &Trail, cause: RevocationCause, user: UserId, session: SessionId) {
     event!(
-        info, trail, "authn_token_revoked", "success", "a session was ended", reason = %"logout", user_id = %user,
+        info, trail, "authn_token_revoked", "success", "a session was ended", reason = %cause, user_id = %user,
         session_id = %session
+    );
+}
+
+/// Every session of a user was ended; `session` is the one that asked.
+pub fn all_tokens_revoked(trail: &Trail, user: UserId, session: SessionId) {
+    event!(
+        info, trail, "authn_token_revoked", "success", "every session of a user was ended", reason = %"logout_all",
+        user_id = %user, session_id = %session
     );
 }
 
@@ -115,6 +123,24 @@ pub fn stopped() {
 /// A part of the service died, and the process with it.
 pub fn crashed(reason: &impl fmt::Display) {
     tracing::error!(target: TARGET, event = %"sys_crash", outcome = %"failure", %reason, "stopping: it cannot go on");
+}
+
+/// How a single session came to be ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevocationCause {
+    /// A holder of one of its tokens logged out.
+    Logout,
+    /// Its owner picked it from the list of their sessions.
+    Revoked,
+}
+
+impl fmt::Display for RevocationCause {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Logout => "logout",
+            Self::Revoked => "revoked",
+        })
+    }
 }
 
 /// Why a login was refused: for the operator, never for the client.

@@ -93,8 +93,8 @@ pub struct Opened {
 pub struct Sessions(Addr<RefreshTokens>);
 
 impl Sessions {
-    /// Renews: decides on a token that `client` presented, and grants. Errors: [`Error::InvalidGrant`] where the session is unknown or
-    /// was over before.
+    /// Renews: decides on a token that `client` presented, and grants. Errors: [`Error::InvalidGrant`] where the session is
+    /// unknown or was over before.
     pub async fn rotate(&self, presented: Presented, client: Client) -> Result<Renewal> {
         match ask(&self.0, Rotate { presented, client }).await? {
             SessionOutcome::Granted(grant) => Ok(Renewal::Granted(grant)),
@@ -120,13 +120,14 @@ impl Sessions {
 
     /// Ends a session; one that is over or unknown stays as it is. Whose it was, if it was live until now.
     pub async fn end(&self, session: SessionId, reason: EndReason) -> Result<Option<UserId>> {
-        match self.ask(SessionOperation::End { session, reason }).await? {
-            SessionOutcome::Ended { owner } => Ok(owner),
-            SessionOutcome::Granted(_)
-            | SessionOutcome::Opened { .. }
-            | SessionOutcome::Expired { .. }
-            | SessionOutcome::Reused { .. } => Err(Error::Internal("an answer to another question")),
-        }
+        self.ending(SessionOperation::End { session, reason }).await
+    }
+
+    /// Ends a session of a user who asks under another or the same; one that is over stays as it is. Whose it was, if it was
+    /// live until now. Errors: [`Error::InvalidToken`] where the session that asks is over, [`Error::NoSuchSession`] where the
+    /// user has none of this id.
+    pub async fn end_own(&self, owner: UserId, asked_by: SessionId, session: SessionId) -> Result<Option<UserId>> {
+        self.ending(SessionOperation::EndOwn { owner, asked_by, session }).await
     }
 
     /// A user's live sessions, the one that was used last first.
@@ -142,6 +143,16 @@ impl Sessions {
     /// Answers where the actor and the storage behind it do.
     pub async fn ping(&self) -> Result<()> {
         ask(&self.0, Ping).await
+    }
+
+    async fn ending(&self, operation: SessionOperation) -> Result<Option<UserId>> {
+        match self.ask(operation).await? {
+            SessionOutcome::Ended { owner } => Ok(owner),
+            SessionOutcome::Granted(_)
+            | SessionOutcome::Opened { .. }
+            | SessionOutcome::Expired { .. }
+            | SessionOutcome::Reused { .. } => Err(Error::Internal("an answer to another question")),
+        }
     }
 
     async fn ask(&self, operation: SessionOperation) -> Result<SessionOutcome> {

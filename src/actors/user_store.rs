@@ -15,6 +15,7 @@ use crate::lifeline::{Lifeline, Watch};
 use crate::passwords::PasswordHash;
 use crate::storage::{Account, Fence, NewUser, Storage, UserOperation, UserOutcome};
 use crate::tokens::principal::{Role, UserId, Username};
+use crate::tokens::refresh::SessionId;
 use crate::tokens::revocation::Revocations;
 
 /// The actor.
@@ -79,6 +80,11 @@ impl Users {
     /// what the old password was checked against.
     pub async fn change_password(&self, seen: Fence, hash: PasswordHash) -> Result<()> {
         self.ask(UserOperation::ChangePassword { seen, hash }).await.map(|_| ())
+    }
+
+    /// Ends every session of a user who asks under one of them. Errors: [`Error::InvalidToken`] where that one is over.
+    pub async fn end_sessions(&self, user: UserId, asked_by: SessionId) -> Result<()> {
+        self.ask(UserOperation::EndSessions { user, asked_by }).await.map(|_| ())
     }
 
     /// Locks an account out, which ends every session, or lets it in again. Errors: [`Error::NoSuchUser`].

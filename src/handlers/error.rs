@@ -198,6 +198,7 @@ fn domain_entry(error: &Error) -> (&'static Problem, Cow<'static, str>) {
             (&problem::INVALID_CREDENTIALS, "The username or the password is wrong.")
         }
         Error::NoSuchUser => (&problem::NOT_FOUND, "There is no such user."),
+        Error::NoSuchSession => (&problem::NOT_FOUND, "You have no such session."),
         Error::MissingToken => (&problem::MISSING_TOKEN, "This call needs an access token."),
         Error::InvalidToken => (&problem::INVALID_TOKEN, "The access token is not valid, or not any more."),
         Error::InvalidGrant(_) => (&problem::INVALID_GRANT, "The refresh token is not valid, or not any more."),
@@ -225,6 +226,7 @@ fn domain_advice(error: &Error) -> Option<(HeaderName, HeaderValue)> {
         | Error::UsernameTaken
         | Error::WeakPassword(_)
         | Error::NoSuchUser
+        | Error::NoSuchSession
         | Error::Unavailable
         | Error::Internal(_) => None,
     }
@@ -273,6 +275,7 @@ mod tests {
             (Error::InvalidCredentials.into(), 401, "invalid_credentials", "www-authenticate", plain),
             (Error::AccountChanged.into(), 401, "invalid_credentials", "www-authenticate", plain),
             (Error::NoSuchUser.into(), 404, "not_found", "", ""),
+            (Error::NoSuchSession.into(), 404, "not_found", "", ""),
             (Error::MissingToken.into(), 401, "missing_token", "www-authenticate", plain),
             (
                 Error::InvalidToken.into(),

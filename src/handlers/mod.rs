@@ -3,8 +3,8 @@
 //! Owns the shape of requests and answers, and no rule behind them: a handler parses, asks and answers. Storage is never
 //! named here; whoever wants something from it asks an actor.
 //!
-//! - the calls, one file each: [`welcome`], [`register`], [`login`], [`refresh_token`], [`logout`], [`profile`], [`sessions`],
-//!   [`health`], [`problems`]
+//! - the calls, one file each: [`welcome`], [`register`], [`login`], [`refresh_token`], [`logout`], [`logout_all`], [`profile`],
+//!   [`sessions`], [`health`], [`problems`]
 //! - [`services`]: what they ask
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
 //! - [`json`]: request bodies and answers
@@ -25,6 +25,7 @@ pub mod health;
 pub mod json;
 pub mod login;
 pub mod logout;
+pub mod logout_all;
 pub mod problem;
 pub mod problems;
 pub mod profile;
@@ -45,6 +46,8 @@ pub fn route_table(app: &mut ServiceConfig) {
         .service(at("/api/logout").post(logout::logout))
         .service(at("/api/profile").get(profile::profile).behind(|| from_fn(authenticate)))
         .service(at("/api/sessions").get(sessions::list).behind(|| from_fn(authenticate)))
+        .service(at("/api/sessions/{id}").delete(sessions::end).behind(|| from_fn(authenticate)))
+        .service(at("/api/logout_all").post(logout_all::logout_all).behind(|| from_fn(authenticate)))
         .service(at("/healthz").get(health::healthz))
         .service(at("/readyz").get(health::readyz))
         .service(at("/problems").get(problems::problems))

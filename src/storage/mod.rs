@@ -85,6 +85,17 @@ pub enum SessionOperation {
         /// Why, for the row.
         reason: EndReason,
     },
+    /// Ends a session of its owner's, who asks under another or the same; one that is over stays as it is. Refused with
+    /// [`Error::InvalidToken`](crate::error::Error::InvalidToken) where the session that asks is not live, with
+    /// [`Error::NoSuchSession`](crate::error::Error::NoSuchSession) where the owner has none of this id.
+    EndOwn {
+        /// Who asks.
+        owner: UserId,
+        /// Under which session.
+        asked_by: SessionId,
+        /// Which one is to end.
+        session: SessionId,
+    },
 }
 
 /// What became of it.
@@ -111,7 +122,7 @@ pub enum SessionOutcome {
         /// The token was newer than the row: the database went back in time.
         rollback_detected: bool,
     },
-    /// An [`SessionOperation::End`] was done; whether there was anything left to end.
+    /// An [`SessionOperation::End`] or [`SessionOperation::EndOwn`] was done; whether there was anything left to end.
     Ended {
         /// Whose session it was; nobody's where it was over before, or unknown.
         owner: Option<UserId>,
@@ -125,6 +136,8 @@ pub enum EndReason {
     Logout,
     /// A spent token was presented outside the grace window.
     Reuse,
+    /// Its owner picked it from the list of their sessions.
+    Revoked,
     /// Its owner opened more sessions than they may have, and this one was not renewed for the longest time.
     Evicted,
 }
@@ -135,6 +148,7 @@ impl EndReason {
         match self {
             Self::Logout => "logout",
             Self::Reuse => "reuse",
+            Self::Revoked => "revoked",
             Self::Evicted => "evicted",
         }
     }
@@ -176,6 +190,14 @@ pub enum UserOperation {
         seen: Fence,
         /// The new hash.
         hash: PasswordHash,
+    },
+    /// Ends every session of a user who asks under one of them. Refused with
+    /// [`Error::InvalidToken`](crate::error::Error::InvalidToken) where that one is not live.
+    EndSessions {
+        /// Whose.
+        user: UserId,
+        /// Under which session.
+        asked_by: SessionId,
     },
     /// Disables an account, which ends every session, or enables it again.
     SetDisabled {

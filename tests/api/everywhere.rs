@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Answer, PASSWORD, TestServer};
 
 /// Every path with the methods that it answers to.
-pub const PATHS: [(&str, &str); 10] = [
+pub const PATHS: [(&str, &str); 12] = [
     ("/api", "GET, HEAD"),
     ("/api/register", "POST"),
     ("/api/login", "POST"),
@@ -15,6 +15,8 @@ pub const PATHS: [(&str, &str); 10] = [
     ("/api/logout", "POST"),
     ("/api/profile", "GET, HEAD"),
     ("/api/sessions", "GET, HEAD"),
+    ("/api/sessions/0192f0c0-0000-7000-8000-000000000001", "DELETE"),
+    ("/api/logout_all", "POST"),
     ("/healthz", "GET, HEAD"),
     ("/readyz", "GET, HEAD"),
     ("/problems", "GET, HEAD"),
@@ -28,6 +30,7 @@ fn one_of_each(server: &TestServer) -> Vec<(u16, &'static str, reqwest::RequestB
     vec![
         (200, "", get("/api")),
         (401, "missing_token", get("/api/sessions")),
+        (401, "missing_token", post("/api/logout_all", json!({}))),
         (200, "", get("/healthz")),
         (200, "", get("/readyz")),
         (200, "", post("/api/login", user("alice", PASSWORD))),

@@ -10,6 +10,7 @@
 mod changes;
 mod cors;
 mod downtime;
+mod ending_sessions;
 mod everywhere;
 mod fence;
 mod hostile_bodies;

@@ -16,6 +16,8 @@ every_engine![
     a_reuse_that_cannot_be_noted_ends_nothing_and_is_found_again,
     a_session_that_cannot_be_opened_leaves_the_old_hash,
     a_password_change_that_fails_half_way_changes_nothing,
+    a_session_that_its_owner_cannot_end_lives,
+    a_logout_everywhere_that_fails_half_way_changes_nothing,
     a_disabling_that_fails_half_way_changes_nothing,
     a_role_change_that_fails_half_way_changes_nothing,
     a_deletion_that_fails_half_way_changes_nothing,
@@ -104,6 +106,27 @@ fn a_password_change_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>
     let alice = db.account("alice");
     break_the_note_of(&db, 2);
     fails_half_way(&db, password_change(&alice, "another hash"));
+}
+
+fn a_session_that_its_owner_cannot_end_lives(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let (phone, laptop) = (db.session(&alice).session, db.session(&alice).session);
+    break_the_note_of(&db, 1);
+
+    let own = SessionOperation::EndOwn { owner: alice.principal.id, asked_by: phone, session: laptop };
+    let done = db.sessions(vec![own, presenting(laptop, 1)]);
+
+    assert_eq!(told(&done), ["unavailable", "granted 2"]);
+    assert_eq!((done.revocations, db.kept_endings()), (vec![], vec![]));
+}
+
+fn a_logout_everywhere_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let asked_by = db.session(&alice).session;
+    break_the_note_of(&db, 2);
+    fails_half_way(&db, UserOperation::EndSessions { user: alice.principal.id, asked_by });
 }
 
 fn a_disabling_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>) {

@@ -2,10 +2,11 @@
 
 use latchkey::storage::{Account, UserOperation};
 use latchkey::tokens::principal::{Epoch, Role, UserId, Version};
+use latchkey::tokens::refresh::SessionId;
 use latchkey::tokens::revocation::Ended;
 use uuid::Uuid;
 
-use crate::database::{Database, creation, endings, granted, hash, password_change, presenting, search, told};
+use crate::database::{Database, creation, endings, granted, hash, logout, password_change, presenting, search, told};
 use crate::engine::Engine;
 
 every_engine![
@@ -15,6 +16,8 @@ every_engine![
     the_first_of_two_creations_in_a_batch_wins_and_the_batch_goes_on,
     a_password_change_ends_every_session_and_every_access_token_from_before,
     a_password_change_is_refused_once_the_account_is_another,
+    logging_out_everywhere_ends_every_session_and_leaves_the_account,
+    under_a_session_that_is_not_live_nobody_is_logged_out,
     disabling_ends_every_session_and_enabling_revives_none,
     a_role_change_refuses_access_tokens_and_leaves_sessions_alone,
     a_deletion_ends_every_session_and_frees_the_name,
@@ -107,6 +110,39 @@ fn a_password_change_is_refused_once_the_account_is_another(engine: Box<dyn Engi
     db.change(UserOperation::Delete(alice.principal.id));
     refused(&alice);
     assert_eq!(db.count("users"), 0);
+}
+
+fn logging_out_everywhere_ends_every_session_and_leaves_the_account(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let (alice, bob) = (db.account("alice"), db.account("bob"));
+    let (phone, laptop, bobs) = (db.session(&alice).session, db.session(&alice).session, db.session(&bob).session);
+
+    let done = db.users(vec![UserOperation::EndSessions { user: alice.principal.id, asked_by: phone }]);
+
+    assert_eq!(told(&done), ["changed"]);
+    assert_eq!(endings(&done.revocations), [everybody_below(&alice, 2)]);
+    assert_eq!(db.kept_endings(), [everybody_below(&alice, 2)]);
+    assert_eq!(db.present(phone, 1), "refused: revoked");
+    assert_eq!(db.present(laptop, 1), "refused: revoked");
+    assert_eq!(db.present(bobs, 1), "granted 2");
+    let after = db.find("alice").unwrap();
+    assert_eq!((&after.hash, after.disabled, after.epoch), (&alice.hash, false, Epoch(2)));
+    assert_eq!(db.session(&after).principal.version, Version(2));
+}
+
+fn under_a_session_that_is_not_live_nobody_is_logged_out(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let (alice, bob) = (db.account("alice"), db.account("bob"));
+    let (ended, live, bobs) = (db.session(&alice).session, db.session(&alice).session, db.session(&bob).session);
+    db.sessions(vec![logout(ended)]);
+
+    for asked_by in [ended, bobs, SessionId(Uuid::from_u128(7))] {
+        let done = db.users(vec![UserOperation::EndSessions { user: alice.principal.id, asked_by }]);
+        assert_eq!((told(&done), done.revocations), (vec!["access token refused".to_owned()], vec![]));
+    }
+
+    assert_eq!(db.find("alice"), Some(alice));
+    assert_eq!(db.present(live, 1), "granted 2");
 }
 
 fn disabling_ends_every_session_and_enabling_revives_none(engine: Box<dyn Engine>) {

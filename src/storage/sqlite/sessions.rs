@@ -25,6 +25,9 @@ impl Operation for SessionOperation {
             Self::Rotate { presented, asked_at, client } => rotate(unit, presented, asked_at, &client),
             Self::Open(session) => opening::open(unit, &session),
             Self::End { session, reason } => end(unit, session, reason).map(|owner| SessionOutcome::Ended { owner }),
+            Self::EndOwn { owner, asked_by, session } => {
+                end_own(unit, owner, asked_by, session).map(|owner| SessionOutcome::Ended { owner })
+            }
         }
     }
 }
@@ -113,6 +116,29 @@ pub(super) fn end(unit: &mut Unit<'_>, session: SessionId, reason: EndReason) ->
         }
         Ok(owner)
     })
+}
+
+fn end_own(unit: &mut Unit<'_>, owner: UserId, asked_by: SessionId, session: SessionId) -> Applied<Option<UserId>> {
+    require_live(unit, asked_by, owner)?;
+    let whose: Option<UserId> = unit
+        .connection
+        .prepare_cached("SELECT user_id FROM sessions WHERE id = ?1")?
+        .query_row([session.0], |row| row.get(0).map(UserId))
+        .optional()?;
+    // Another user's is as unknown as one that nobody has.
+    if whose != Some(owner) {
+        return Err(Error::NoSuchSession.into());
+    }
+    end(unit, session, EndReason::Revoked)
+}
+
+/// What was asked under a session is done only while it lives, as this transaction finds it: its access token was checked
+/// earlier. Errors: [`Error::InvalidToken`], also where the session is another user's.
+pub(super) fn require_live(unit: &Unit<'_>, session: SessionId, owner: UserId) -> Applied<()> {
+    let stored = load(unit, session)?.filter(|stored| stored.owner == owner);
+    let session = stored.as_ref().map(|stored| &stored.session);
+    let user = stored.as_ref().and_then(|stored| stored.user.as_ref()).map(|(user, _)| user);
+    rotation::live(session, user, unit.now).map(|_| ()).map_err(|_| Error::InvalidToken.into())
 }
 
 fn load(unit: &Unit<'_>, session: SessionId) -> Applied<Option<Stored>> {

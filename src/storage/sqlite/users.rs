@@ -7,12 +7,13 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
 use super::batch::{Applied, Operation, Unit};
-use super::sessions::new_id;
+use super::sessions::{new_id, require_live};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::passwords::PasswordHash;
 use crate::storage::{Account, Fence, NewUser, UserOperation, UserOutcome};
 use crate::tokens::principal::{Epoch, Principal, Role, UserId, Username, Version};
+use crate::tokens::refresh::SessionId;
 use crate::tokens::revocation::Ended;
 
 /// The columns that [`account`] reads, in its order.
@@ -30,6 +31,7 @@ impl Operation for UserOperation {
             Self::Create(new) => create(unit, new).map(UserOutcome::Created),
             Self::Find(name) => find(unit, &name).map(UserOutcome::Found),
             Self::ChangePassword { seen, hash } => change_password(unit, &seen, &hash),
+            Self::EndSessions { user, asked_by } => end_sessions(unit, user, asked_by),
             Self::SetDisabled { user, disabled } => set_disabled(unit, user, disabled),
             Self::SetRoles { user, roles } => set_roles(unit, user, &roles),
             Self::Delete(user) => delete(unit, user),
@@ -70,6 +72,12 @@ fn change_password(unit: &mut Unit<'_>, seen: &Fence, hash: &PasswordHash) -> Ap
         write_hash(unit, seen.user, hash)?;
         end_all(unit, seen.user)
     })?;
+    Ok(UserOutcome::Changed)
+}
+
+fn end_sessions(unit: &mut Unit<'_>, user: UserId, asked_by: SessionId) -> Applied<UserOutcome> {
+    require_live(unit, asked_by, user)?;
+    unit.atomically(|unit| end_all(unit, user))?;
     Ok(UserOutcome::Changed)
 }
 
