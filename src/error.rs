@@ -24,6 +24,12 @@ pub enum Error {
     /// Unknown name, wrong password or disabled account; which of them is never told.
     #[error("invalid credentials")]
     InvalidCredentials,
+    /// The password that was asked for again is not the account's.
+    #[error("wrong password")]
+    WrongPassword,
+    /// The new password is the one that the account has.
+    #[error("the new password is the current one")]
+    UnchangedPassword,
     /// The account changed between the read before a hash and the write after it; nothing was written.
     #[error("the account changed meanwhile")]
     AccountChanged,

@@ -11,6 +11,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use crate::error::Error;
 use crate::middleware::trail::Trail;
 use crate::tokens::principal::{Principal, UserId};
 use crate::tokens::refresh::{Presented, SessionId};
@@ -56,9 +57,9 @@ pub fn session_evicted(trail: &Trail, user: UserId, session: SessionId) {
 }
 
 /// The tokens of a new session were given out.
-pub fn tokens_created(trail: &Trail, user: UserId, session: SessionId) {
+pub fn tokens_created(trail: &Trail, grant: GrantedFor, user: UserId, session: SessionId) {
     event!(
-        info, trail, "authn_token_created", "success", "tokens were given out", grant = %"login", user_id = %user,
+        info, trail, "authn_token_created", "success", "tokens were given out", %grant, user_id = %user,
         session_id = %session
     );
 }
@@ -109,6 +110,21 @@ pub fn user_created(trail: &Trail, user: UserId) {
     event!(info, trail, "user_created", "success", "an account was registered", user_id = %user);
 }
 
+/// A password was changed, which ended every session from before; `session` is the one that asked.
+pub fn password_changed(trail: &Trail, user: UserId, session: SessionId) {
+    event!(
+        info, trail, "authn_password_change", "success", "a password was changed", user_id = %user, session_id = %session
+    );
+}
+
+/// A password was not changed, because of what was sent.
+pub fn password_change_failed(trail: &Trail, reason: PasswordChangeFailure, user: UserId, session: SessionId) {
+    event!(
+        warn, trail, "authn_password_change_fail", "failure", "a password change was refused", %reason, user_id = %user,
+        session_id = %session
+    );
+}
+
 /// The service listens.
 pub fn started(address: SocketAddr) {
     let version = env!("CARGO_PKG_VERSION");
@@ -123,6 +139,24 @@ pub fn stopped() {
 /// A part of the service died, and the process with it.
 pub fn crashed(reason: &impl fmt::Display) {
     tracing::error!(target: TARGET, event = %"sys_crash", outcome = %"failure", %reason, "stopping: it cannot go on");
+}
+
+/// What a new session was opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrantedFor {
+    /// A login.
+    Login,
+    /// A password change, which ended the session that asked for it.
+    PasswordChange,
+}
+
+impl fmt::Display for GrantedFor {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Login => "login",
+            Self::PasswordChange => "password_change",
+        })
+    }
 }
 
 /// How a single session came to be ended.
@@ -163,6 +197,53 @@ impl fmt::Display for LoginFailure {
             Self::WrongPassword => "wrong_password",
             Self::Disabled => "disabled",
             Self::AccountChanged => "account_changed",
+        })
+    }
+}
+
+/// Why a password was not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordChangeFailure {
+    /// The current one was another.
+    WrongPassword,
+    /// The new one is outside the policy.
+    WeakPassword,
+    /// The new one is the current one.
+    UnchangedPassword,
+    /// The session that asked ended meanwhile.
+    SessionEnded,
+}
+
+impl PasswordChangeFailure {
+    /// Which of them an error is; `None` where the service itself could not do it, of which another line tells.
+    pub fn of(error: &Error) -> Option<Self> {
+        match error {
+            Error::WrongPassword => Some(Self::WrongPassword),
+            Error::WeakPassword(_) => Some(Self::WeakPassword),
+            Error::UnchangedPassword => Some(Self::UnchangedPassword),
+            Error::InvalidToken => Some(Self::SessionEnded),
+            Error::InvalidUsername
+            | Error::UsernameTaken
+            | Error::InvalidCredentials
+            | Error::AccountChanged
+            | Error::NoSuchUser
+            | Error::NoSuchSession
+            | Error::MissingToken
+            | Error::InvalidGrant(_)
+            | Error::Overloaded { .. }
+            | Error::Unavailable
+            | Error::Internal(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for PasswordChangeFailure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::WrongPassword => "wrong_password",
+            Self::WeakPassword => "weak_password",
+            Self::UnchangedPassword => "unchanged_password",
+            Self::SessionEnded => "session_ended",
         })
     }
 }

@@ -12,8 +12,8 @@ use super::ask;
 use super::group_commit::{GroupCommit, SharesCommits, commit};
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
-use crate::passwords::PasswordHash;
-use crate::storage::{Account, Fence, NewUser, Storage, UserOperation, UserOutcome};
+use crate::storage::{Account, NewUser, PasswordChange, Storage, UserOperation, UserOutcome};
+use crate::tokens::grant::Grant;
 use crate::tokens::principal::{Role, UserId, Username};
 use crate::tokens::refresh::SessionId;
 use crate::tokens::revocation::Revocations;
@@ -64,7 +64,9 @@ impl Users {
     pub async fn create(&self, user: NewUser) -> Result<Account> {
         match self.ask(UserOperation::Create(user)).await? {
             UserOutcome::Created(account) => Ok(account),
-            UserOutcome::Found(_) | UserOutcome::Changed => Err(Error::Internal("an answer to another question")),
+            UserOutcome::Found(_) | UserOutcome::PasswordChanged(_) | UserOutcome::Changed => {
+                Err(Error::Internal("an answer to another question"))
+            }
         }
     }
 
@@ -72,14 +74,21 @@ impl Users {
     pub async fn find(&self, name: Username) -> Result<Option<Account>> {
         match self.ask(UserOperation::Find(name)).await? {
             UserOutcome::Found(account) => Ok(account),
-            UserOutcome::Created(_) | UserOutcome::Changed => Err(Error::Internal("an answer to another question")),
+            UserOutcome::Created(_) | UserOutcome::PasswordChanged(_) | UserOutcome::Changed => {
+                Err(Error::Internal("an answer to another question"))
+            }
         }
     }
 
-    /// Sets a new password and ends every session. Errors: [`Error::AccountChanged`] where the account is no longer
-    /// what the old password was checked against.
-    pub async fn change_password(&self, seen: Fence, hash: PasswordHash) -> Result<()> {
-        self.ask(UserOperation::ChangePassword { seen, hash }).await.map(|_| ())
+    /// Sets a new password, ends every session and opens one. Errors: [`Error::InvalidToken`] where the session that asks is
+    /// over, [`Error::AccountChanged`] where the account is no longer what the old password was checked against.
+    pub async fn change_password(&self, change: PasswordChange) -> Result<Grant> {
+        match self.ask(UserOperation::ChangePassword(change)).await? {
+            UserOutcome::PasswordChanged(grant) => Ok(grant),
+            UserOutcome::Created(_) | UserOutcome::Found(_) | UserOutcome::Changed => {
+                Err(Error::Internal("an answer to another question"))
+            }
+        }
     }
 
     /// Ends every session of a user who asks under one of them. Errors: [`Error::InvalidToken`] where that one is over.

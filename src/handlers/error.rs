@@ -193,6 +193,8 @@ fn domain_entry(error: &Error) -> (&'static Problem, Cow<'static, str>) {
         Error::InvalidUsername => (&problem::INVALID_USERNAME, problem::INVALID_USERNAME.cause),
         Error::UsernameTaken => (&problem::USERNAME_TAKEN, "This username is taken."),
         Error::WeakPassword(refusal) => return (&problem::WEAK_PASSWORD, password_detail(*refusal)),
+        Error::WrongPassword => (&problem::WRONG_PASSWORD, "The current password is another."),
+        Error::UnchangedPassword => (&problem::UNCHANGED_PASSWORD, "The new password is the current one."),
         // A login that a password change overtook was made with credentials that are valid no more.
         Error::InvalidCredentials | Error::AccountChanged => {
             (&problem::INVALID_CREDENTIALS, "The username or the password is wrong.")
@@ -225,6 +227,8 @@ fn domain_advice(error: &Error) -> Option<(HeaderName, HeaderValue)> {
         Error::InvalidUsername
         | Error::UsernameTaken
         | Error::WeakPassword(_)
+        | Error::WrongPassword
+        | Error::UnchangedPassword
         | Error::NoSuchUser
         | Error::NoSuchSession
         | Error::Unavailable
@@ -272,6 +276,8 @@ mod tests {
             (Error::InvalidUsername.into(), 422, "invalid_username", "", ""),
             (Error::UsernameTaken.into(), 409, "username_taken", "", ""),
             (Error::WeakPassword(PasswordRefusal::TooLong).into(), 422, "weak_password", "", ""),
+            (Error::WrongPassword.into(), 403, "wrong_password", "", ""),
+            (Error::UnchangedPassword.into(), 422, "unchanged_password", "", ""),
             (Error::InvalidCredentials.into(), 401, "invalid_credentials", "www-authenticate", plain),
             (Error::AccountChanged.into(), 401, "invalid_credentials", "www-authenticate", plain),
             (Error::NoSuchUser.into(), 404, "not_found", "", ""),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::actors::refresh_tokens::Opened;
 use crate::actors::{Client, NewSession, UserAgent};
 use crate::error::Error;
-use crate::events::{self, LoginFailure};
+use crate::events::{self, GrantedFor, LoginFailure};
 use crate::handlers::error::ApiError;
 use crate::handlers::json::{Json, RequestBody};
 use crate::handlers::services::{Services, TokenResponse};
@@ -104,7 +104,7 @@ async fn open(services: Data<Services>, trail: Trail, session: NewSession) -> Re
     trail.note_session(session);
     events::login_succeeded(&trail, user, session);
     events::session_created(&trail, user, session, user_agent.as_ref().map(UserAgent::as_str));
-    events::tokens_created(&trail, user, session);
+    events::tokens_created(&trail, GrantedFor::Login, user, session);
     evicted.into_iter().for_each(|evicted| events::session_evicted(&trail, user, evicted));
     Ok(grant)
 }

@@ -4,11 +4,12 @@
 //! named here; whoever wants something from it asks an actor.
 //!
 //! - the calls, one file each: [`welcome`], [`register`], [`login`], [`refresh_token`], [`logout`], [`logout_all`], [`profile`],
-//!   [`sessions`], [`health`], [`problems`]
+//!   [`sessions`], [`password`], [`health`], [`problems`]
 //! - [`services`]: what they ask
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
 //! - [`json`]: request bodies and answers
 //! - `client`: where a request comes from
+//! - `current_password`: the password, asked for again
 //! - `unstoppable`: work that ends even where its client does not wait
 //! - [`error`]: the one table of statuses; [`problem`]: the catalogue of error codes
 
@@ -20,12 +21,14 @@ use crate::middleware::authenticate::authenticate;
 
 mod body_headers;
 mod client;
+mod current_password;
 pub mod error;
 pub mod health;
 pub mod json;
 pub mod login;
 pub mod logout;
 pub mod logout_all;
+pub mod password;
 pub mod problem;
 pub mod problems;
 pub mod profile;
@@ -48,6 +51,7 @@ pub fn route_table(app: &mut ServiceConfig) {
         .service(at("/api/sessions").get(sessions::list).behind(|| from_fn(authenticate)))
         .service(at("/api/sessions/{id}").delete(sessions::end).behind(|| from_fn(authenticate)))
         .service(at("/api/logout_all").post(logout_all::logout_all).behind(|| from_fn(authenticate)))
+        .service(at("/api/password").put(password::password).behind(|| from_fn(authenticate)))
         .service(at("/healthz").get(health::healthz))
         .service(at("/readyz").get(health::readyz))
         .service(at("/problems").get(problems::problems))

@@ -84,6 +84,9 @@ catalogue! {
     INVALID_GRANT = UNAUTHORIZED "invalid_grant", "Refresh token refused",
         cause: "The refresh token buys nothing; the member `reason` says `unknown`, `expired`, `revoked` or `reused`.",
         remedy: "Forget both tokens and log in again: on renewal this answer alone is final.";
+    WRONG_PASSWORD = FORBIDDEN "wrong_password", "Wrong password",
+        cause: "The call asks for the account's current password, and what was sent is another.",
+        remedy: "Ask for the current password again; the session lives on.";
     NOT_FOUND = NOT_FOUND "not_found", "Not found",
         cause: "Nothing has this address, or nothing that the caller may see.",
         remedy: "Check the path and the id.";
@@ -108,6 +111,9 @@ catalogue! {
     WEAK_PASSWORD = UNPROCESSABLE_ENTITY "weak_password", "Password not accepted",
         cause: "The password is outside the policy; `detail` names the rule.",
         remedy: "Choose another password.";
+    UNCHANGED_PASSWORD = UNPROCESSABLE_ENTITY "unchanged_password", "Password unchanged",
+        cause: "The new password is the current one.",
+        remedy: "Choose another password; nothing was changed and no session was ended.";
     INTERNAL = INTERNAL_SERVER_ERROR "internal", "Internal error",
         cause: "The service has a fault; its log has a line with the same `request_id`.",
         remedy: "Try again later, and report the `request_id` if it happens again.";

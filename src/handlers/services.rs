@@ -81,10 +81,12 @@ impl Services {
     /// Who a bearer token speaks for. Errors: [`Error::InvalidToken`], also where its session or user ended since.
     pub fn identify(&self, access_token: &str) -> Result<Identity> {
         let identity = self.access_tokens.verify(access_token, self.clock.now())?;
+        if self.is_over(&identity) { Err(Error::InvalidToken) } else { Ok(identity) }
+    }
+
+    /// Whether what an access token stood for ended or changed since it was issued.
+    pub fn is_over(&self, identity: &Identity) -> bool {
         let principal = &identity.principal;
-        if self.revocations.refuses(identity.session, principal.id, principal.version) {
-            return Err(Error::InvalidToken);
-        }
-        Ok(identity)
+        self.revocations.refuses(identity.session, principal.id, principal.version)
     }
 }

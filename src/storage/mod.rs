@@ -184,13 +184,10 @@ pub enum UserOperation {
     Create(NewUser),
     /// Looks an account up by name, without regard to case.
     Find(Username),
-    /// Sets a new password and ends every session, if the account is still what the old one was checked against.
-    ChangePassword {
-        /// What was read before the old password was checked.
-        seen: Fence,
-        /// The new hash.
-        hash: PasswordHash,
-    },
+    /// Sets a new password, ends every session and opens one. Refused with
+    /// [`Error::InvalidToken`](crate::error::Error::InvalidToken) where the session that asks is not live, with
+    /// [`Error::AccountChanged`](crate::error::Error::AccountChanged) where the account is not what the old password was checked against.
+    ChangePassword(PasswordChange),
     /// Ends every session of a user who asks under one of them. Refused with
     /// [`Error::InvalidToken`](crate::error::Error::InvalidToken) where that one is not live.
     EndSessions {
@@ -224,8 +221,23 @@ pub enum UserOutcome {
     Created(Account),
     /// The account with this name, if there is one.
     Found(Option<Account>),
-    /// The write was done.
+    /// The password was changed, and this session opened.
+    PasswordChanged(Grant),
+    /// Another write was done.
     Changed,
+}
+
+/// A password to be changed by its owner.
+#[derive(Debug, Clone)]
+pub struct PasswordChange {
+    /// The account as it was read before the old password was checked.
+    pub seen: Fence,
+    /// Of the new password.
+    pub hash: PasswordHash,
+    /// The session that asks.
+    pub asked_by: SessionId,
+    /// Where it is asked from.
+    pub client: Client,
 }
 
 /// An account to be added.

@@ -26,6 +26,7 @@ mod login;
 mod logout;
 mod operations;
 mod overload;
+mod password;
 mod password_policy;
 mod problems;
 mod profile;

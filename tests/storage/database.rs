@@ -10,8 +10,8 @@ use latchkey::lifeline::{self, Deaths, Watch};
 use latchkey::passwords::PasswordHash;
 use latchkey::storage::sqlite::Rules;
 use latchkey::storage::{
-    Account, Client, Committed, EndReason, LiveSession, NewSession, NewUser, SessionOperation, SessionOutcome, Storage,
-    Swept, UserAgent, UserOperation, UserOutcome,
+    Account, Client, Committed, EndReason, LiveSession, NewSession, NewUser, PasswordChange, SessionOperation,
+    SessionOutcome, Storage, Swept, UserAgent, UserOperation, UserOutcome,
 };
 use latchkey::tokens::grant::Grant;
 use latchkey::tokens::principal::{Role, Username};
@@ -142,6 +142,11 @@ impl Database {
         granted(self.sessions(vec![opening(account)]))
     }
 
+    /// A password change that is asked for under a session of its own.
+    pub fn password_change(&self, account: &Account, new: &str) -> UserOperation {
+        password_change(self.session(account).session, account, new)
+    }
+
     /// Presents a token in a batch of its own, and says what became of it.
     pub fn present(&self, session: SessionId, generation: u32) -> String {
         told(&self.sessions(vec![presenting(session, generation)])).remove(0)
@@ -194,8 +199,9 @@ pub fn search(username: &str) -> UserOperation {
     UserOperation::Find(name(username))
 }
 
-pub fn password_change(account: &Account, new: &str) -> UserOperation {
-    UserOperation::ChangePassword { seen: account.fence(), hash: hash(new) }
+pub fn password_change(asked_by: SessionId, account: &Account, new: &str) -> UserOperation {
+    let client = client("password change");
+    UserOperation::ChangePassword(PasswordChange { seen: account.fence(), hash: hash(new), asked_by, client })
 }
 
 pub fn opening(account: &Account) -> SessionOperation {
@@ -278,6 +284,7 @@ impl Told for UserOutcome {
             Self::Created(account) => format!("created {}", account.principal.username),
             Self::Found(Some(account)) => format!("found {}", account.principal.username),
             Self::Found(None) => "found nobody".to_owned(),
+            Self::PasswordChanged(grant) => format!("changed, and granted {}", grant.generation.number()),
             Self::Changed => "changed".to_owned(),
         }
     }

@@ -4,9 +4,7 @@
 use latchkey::storage::{SessionOperation, UserOperation};
 use latchkey::tokens::revocation::Ended;
 
-use crate::database::{
-    Database, WINDOW, creation, endings, hash, logout, new_session, opening_from, password_change, presenting, told,
-};
+use crate::database::{Database, WINDOW, creation, endings, hash, logout, new_session, opening_from, presenting, told};
 use crate::engine::Engine;
 
 every_engine![
@@ -16,6 +14,7 @@ every_engine![
     a_reuse_that_cannot_be_noted_ends_nothing_and_is_found_again,
     a_session_that_cannot_be_opened_leaves_the_old_hash,
     a_password_change_that_fails_half_way_changes_nothing,
+    a_password_change_that_cannot_open_a_session_changes_nothing,
     a_session_that_its_owner_cannot_end_lives,
     a_logout_everywhere_that_fails_half_way_changes_nothing,
     a_disabling_that_fails_half_way_changes_nothing,
@@ -105,7 +104,14 @@ fn a_password_change_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>
     let db = Database::on(engine);
     let alice = db.account("alice");
     break_the_note_of(&db, 2);
-    fails_half_way(&db, password_change(&alice, "another hash"));
+    fails_half_way(&db, db.password_change(&alice, "another hash"));
+}
+
+fn a_password_change_that_cannot_open_a_session_changes_nothing(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    db.engine.break_statements("sessions", "INSERT", "NEW.user_agent = 'password change'");
+    fails_half_way(&db, db.password_change(&alice, "another hash"));
 }
 
 fn a_session_that_its_owner_cannot_end_lives(engine: Box<dyn Engine>) {

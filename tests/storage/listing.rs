@@ -8,9 +8,7 @@ use latchkey::tokens::principal::{Role, UserId};
 use latchkey::tokens::refresh::SessionId;
 use uuid::Uuid;
 
-use crate::database::{
-    DAY, Database, client, granted, logout, opening_from, password_change, presenting_from, usual_rules,
-};
+use crate::database::{DAY, Database, client, granted, logout, opening_from, presenting_from, usual_rules};
 use crate::engine::Engine;
 
 every_engine![
@@ -21,7 +19,7 @@ every_engine![
     a_session_that_was_ended_is_not_shown,
     a_session_past_its_idle_limit_is_not_shown_from_that_moment_on,
     a_session_past_its_absolute_limit_is_not_shown_from_that_moment_on,
-    sessions_from_before_a_password_change_are_not_shown,
+    sessions_of_another_epoch_are_not_shown,
     nothing_is_shown_of_who_is_disabled_or_gone,
     a_role_change_leaves_the_list_alone,
 ];
@@ -130,11 +128,11 @@ fn a_session_past_its_absolute_limit_is_not_shown_from_that_moment_on(engine: Bo
     shown_until(5 * DAY, rules, engine, "UPDATE sessions SET idle_expires_at = absolute_expires_at + 1");
 }
 
-fn sessions_from_before_a_password_change_are_not_shown(engine: Box<dyn Engine>) {
+fn sessions_of_another_epoch_are_not_shown(engine: Box<dyn Engine>) {
     let db = Database::on(engine);
     let alice = db.account("alice");
-    db.session(&alice);
-    db.change(password_change(&alice, "another hash"));
+    let asked_by = db.session(&alice).session;
+    db.change(UserOperation::EndSessions { user: alice.principal.id, asked_by });
     assert_eq!(shown(&db, &alice), []);
 
     let changed = db.find("alice").unwrap();

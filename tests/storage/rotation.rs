@@ -8,8 +8,7 @@ use latchkey::tokens::revocation::Ended;
 use uuid::Uuid;
 
 use crate::database::{
-    DAY, Database, WINDOW, endings, granted, logout, password_change, presenting, presenting_from, strict_rules, told,
-    usual_rules,
+    DAY, Database, WINDOW, endings, granted, logout, presenting, presenting_from, strict_rules, told, usual_rules,
 };
 use crate::engine::Engine;
 
@@ -152,7 +151,7 @@ fn a_refusal_commits_nothing(engine: Box<dyn Engine>) {
     let (bobs, carols) = (db.session(&bob).session, db.session(&carol).session);
     db.sessions(vec![logout(ended)]);
     db.change(UserOperation::SetDisabled { user: bob.principal.id, disabled: true });
-    db.change(password_change(&carol, "another hash"));
+    db.change(db.password_change(&carol, "another hash"));
     let before = db.engine.commits();
 
     let unknown = SessionId(Uuid::from_u128(7));

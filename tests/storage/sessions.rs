@@ -6,7 +6,7 @@ use latchkey::tokens::refresh::{Generation, SessionId};
 use latchkey::tokens::revocation::Ended;
 use uuid::Uuid;
 
-use crate::database::{DAY, Database, endings, hash, logout, new_session, opening, password_change, told, usual_rules};
+use crate::database::{DAY, Database, endings, hash, logout, new_session, opening, told, usual_rules};
 use crate::engine::Engine;
 
 every_engine![
@@ -52,16 +52,16 @@ fn a_session_keeps_where_it_came_from(engine: Box<dyn Engine>) {
 fn no_session_opens_for_an_account_that_is_another_by_now(engine: Box<dyn Engine>) {
     let db = Database::on(engine);
     let refused = |seen: &Account| {
-        let before = db.engine.commits();
+        let (before, sessions) = (db.engine.commits(), db.count("sessions"));
         assert_eq!(told(&db.sessions(vec![opening(seen)])), ["the account changed meanwhile"]);
-        assert_eq!(db.count("sessions"), 0);
+        assert_eq!(db.count("sessions"), sessions);
         assert_eq!(db.engine.commits(), before);
     };
     let alice = db.account("alice");
     refused(&Account { hash: hash("what was read before"), ..alice.clone() });
     refused(&Account { epoch: Epoch(2), ..alice.clone() });
 
-    db.change(password_change(&alice, "another hash"));
+    db.change(db.password_change(&alice, "another hash"));
     refused(&alice);
 
     db.change(UserOperation::SetDisabled { user: alice.principal.id, disabled: true });
@@ -93,7 +93,7 @@ fn a_stronger_hash_is_refused_with_its_session(engine: Box<dyn Engine>) {
     let alice = db.account("alice");
     let mut session = new_session(&alice, "phone");
     session.stronger_hash = Some(hash("the old password, hashed again"));
-    db.change(password_change(&alice, "the new password's"));
+    db.change(db.password_change(&alice, "the new password's"));
 
     let done = db.sessions(vec![SessionOperation::Open(session)]);
 

@@ -7,11 +7,12 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
 use super::batch::{Applied, Operation, Unit};
+use super::opening;
 use super::sessions::{new_id, require_live};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::passwords::PasswordHash;
-use crate::storage::{Account, Fence, NewUser, UserOperation, UserOutcome};
+use crate::storage::{Account, Fence, NewUser, PasswordChange, UserOperation, UserOutcome};
 use crate::tokens::principal::{Epoch, Principal, Role, UserId, Username, Version};
 use crate::tokens::refresh::SessionId;
 use crate::tokens::revocation::Ended;
@@ -30,7 +31,7 @@ impl Operation for UserOperation {
         match self {
             Self::Create(new) => create(unit, new).map(UserOutcome::Created),
             Self::Find(name) => find(unit, &name).map(UserOutcome::Found),
-            Self::ChangePassword { seen, hash } => change_password(unit, &seen, &hash),
+            Self::ChangePassword(change) => change_password(unit, &change),
             Self::EndSessions { user, asked_by } => end_sessions(unit, user, asked_by),
             Self::SetDisabled { user, disabled } => set_disabled(unit, user, disabled),
             Self::SetRoles { user, roles } => set_roles(unit, user, &roles),
@@ -66,13 +67,18 @@ fn find(unit: &Unit<'_>, name: &Username) -> Applied<Option<Account>> {
     statement.query_row([name.key()], |row| Ok(account(row))).optional()?.transpose()
 }
 
-fn change_password(unit: &mut Unit<'_>, seen: &Fence, hash: &PasswordHash) -> Applied<UserOutcome> {
-    unchanged(unit, seen)?;
+/// The session that asks is looked at first: where it ended, that is what there is to say, whatever else changed.
+fn change_password(unit: &mut Unit<'_>, change: &PasswordChange) -> Applied<UserOutcome> {
+    let user = change.seen.user;
+    require_live(unit, change.asked_by, user)?;
+    unchanged(unit, &change.seen)?;
     unit.atomically(|unit| {
-        write_hash(unit, seen.user, hash)?;
-        end_all(unit, seen.user)
-    })?;
-    Ok(UserOutcome::Changed)
+        write_hash(unit, user, &change.hash)?;
+        end_all(unit, user)?;
+        // Opened under the counters that the line above raised: of all of the user's sessions the only live one.
+        let account = by_id(unit, user)?.ok_or(Error::NoSuchUser)?;
+        opening::begin(unit, account, &change.client).map(UserOutcome::PasswordChanged)
+    })
 }
 
 fn end_sessions(unit: &mut Unit<'_>, user: UserId, asked_by: SessionId) -> Applied<UserOutcome> {
