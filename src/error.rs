@@ -30,6 +30,9 @@ pub enum Error {
     /// The new password is the one that the account has.
     #[error("the new password is the current one")]
     UnchangedPassword,
+    /// There would be no enabled admin any more.
+    #[error("the last admin")]
+    LastAdmin,
     /// The account changed between the read before a hash and the write after it; nothing was written.
     #[error("the account changed meanwhile")]
     AccountChanged,

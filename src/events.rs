@@ -110,6 +110,11 @@ pub fn user_created(trail: &Trail, user: UserId) {
     event!(info, trail, "user_created", "success", "an account was registered", user_id = %user);
 }
 
+/// An account was deleted by its owner, with its sessions and tokens; `session` is the one that asked.
+pub fn user_deleted(trail: &Trail, user: UserId, session: SessionId) {
+    event!(info, trail, "user_deleted", "success", "an account was deleted", user_id = %user, session_id = %session);
+}
+
 /// A password was changed, which ended every session from before; `session` is the one that asked.
 pub fn password_changed(trail: &Trail, user: UserId, session: SessionId) {
     event!(
@@ -224,6 +229,7 @@ impl PasswordChangeFailure {
             Error::InvalidToken => Some(Self::SessionEnded),
             Error::InvalidUsername
             | Error::UsernameTaken
+            | Error::LastAdmin
             | Error::InvalidCredentials
             | Error::AccountChanged
             | Error::NoSuchUser

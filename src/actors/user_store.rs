@@ -12,7 +12,7 @@ use super::ask;
 use super::group_commit::{GroupCommit, SharesCommits, commit};
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
-use crate::storage::{Account, NewUser, PasswordChange, Storage, UserOperation, UserOutcome};
+use crate::storage::{Account, Fence, NewUser, PasswordChange, Storage, UserOperation, UserOutcome};
 use crate::tokens::grant::Grant;
 use crate::tokens::principal::{Role, UserId, Username};
 use crate::tokens::refresh::SessionId;
@@ -109,6 +109,12 @@ impl Users {
     /// Removes an account, which ends every session. Errors: [`Error::NoSuchUser`].
     pub async fn delete(&self, user: UserId) -> Result<()> {
         self.ask(UserOperation::Delete(user)).await.map(|_| ())
+    }
+
+    /// The same, asked for by its owner. Errors: [`Error::InvalidToken`] where the session that asks is over,
+    /// [`Error::AccountChanged`] where the account is no longer what the password was checked against, [`Error::LastAdmin`].
+    pub async fn delete_own(&self, seen: Fence, asked_by: SessionId) -> Result<()> {
+        self.ask(UserOperation::DeleteOwn { seen, asked_by }).await.map(|_| ())
     }
 
     /// Answers where the actor and the storage behind it do.

@@ -194,6 +194,7 @@ fn domain_entry(error: &Error) -> (&'static Problem, Cow<'static, str>) {
         Error::UsernameTaken => (&problem::USERNAME_TAKEN, "This username is taken."),
         Error::WeakPassword(refusal) => return (&problem::WEAK_PASSWORD, password_detail(*refusal)),
         Error::WrongPassword => (&problem::WRONG_PASSWORD, "The current password is another."),
+        Error::LastAdmin => (&problem::LAST_ADMIN, "The account is the only enabled admin."),
         Error::UnchangedPassword => (&problem::UNCHANGED_PASSWORD, "The new password is the current one."),
         // A login that a password change overtook was made with credentials that are valid no more.
         Error::InvalidCredentials | Error::AccountChanged => {
@@ -229,6 +230,7 @@ fn domain_advice(error: &Error) -> Option<(HeaderName, HeaderValue)> {
         | Error::WeakPassword(_)
         | Error::WrongPassword
         | Error::UnchangedPassword
+        | Error::LastAdmin
         | Error::NoSuchUser
         | Error::NoSuchSession
         | Error::Unavailable
@@ -277,6 +279,7 @@ mod tests {
             (Error::UsernameTaken.into(), 409, "username_taken", "", ""),
             (Error::WeakPassword(PasswordRefusal::TooLong).into(), 422, "weak_password", "", ""),
             (Error::WrongPassword.into(), 403, "wrong_password", "", ""),
+            (Error::LastAdmin.into(), 409, "last_admin", "", ""),
             (Error::UnchangedPassword.into(), 422, "unchanged_password", "", ""),
             (Error::InvalidCredentials.into(), 401, "invalid_credentials", "www-authenticate", plain),
             (Error::AccountChanged.into(), 401, "invalid_credentials", "www-authenticate", plain),

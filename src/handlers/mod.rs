@@ -4,7 +4,7 @@
 //! named here; whoever wants something from it asks an actor.
 //!
 //! - the calls, one file each: [`welcome`], [`register`], [`login`], [`refresh_token`], [`logout`], [`logout_all`], [`profile`],
-//!   [`sessions`], [`password`], [`health`], [`problems`]
+//!   [`sessions`], [`password`], [`delete_account`], [`health`], [`problems`]
 //! - [`services`]: what they ask
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
 //! - [`json`]: request bodies and answers
@@ -22,6 +22,7 @@ use crate::middleware::authenticate::authenticate;
 mod body_headers;
 mod client;
 mod current_password;
+pub mod delete_account;
 pub mod error;
 pub mod health;
 pub mod json;
@@ -52,6 +53,7 @@ pub fn route_table(app: &mut ServiceConfig) {
         .service(at("/api/sessions/{id}").delete(sessions::end).behind(|| from_fn(authenticate)))
         .service(at("/api/logout_all").post(logout_all::logout_all).behind(|| from_fn(authenticate)))
         .service(at("/api/password").put(password::password).behind(|| from_fn(authenticate)))
+        .service(at("/api/delete_account").post(delete_account::delete_account).behind(|| from_fn(authenticate)))
         .service(at("/healthz").get(health::healthz))
         .service(at("/readyz").get(health::readyz))
         .service(at("/problems").get(problems::problems))

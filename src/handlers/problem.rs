@@ -99,6 +99,9 @@ catalogue! {
     USERNAME_TAKEN = CONFLICT "username_taken", "Username taken",
         cause: "Somebody already has this name, whatever its case.",
         remedy: "Choose another name.";
+    LAST_ADMIN = CONFLICT "last_admin", "Last admin",
+        cause: "The account is the only enabled admin: without it nobody could administer the service.",
+        remedy: "Make another account an admin first.";
     PAYLOAD_TOO_LARGE = PAYLOAD_TOO_LARGE "payload_too_large", "Payload too large",
         cause: "The request's body is longer than 16 KiB.",
         remedy: "Send less; no call of this service needs as much.";

@@ -212,6 +212,16 @@ pub enum UserOperation {
     },
     /// Removes an account, which ends every session; the name is free.
     Delete(UserId),
+    /// The same, asked for by its owner. Refused with [`Error::InvalidToken`](crate::error::Error::InvalidToken) where the
+    /// session that asks is not live, with [`Error::AccountChanged`](crate::error::Error::AccountChanged) where the account is
+    /// not what the password was checked against, with [`Error::LastAdmin`](crate::error::Error::LastAdmin) where no other
+    /// enabled admin would be left.
+    DeleteOwn {
+        /// The account as it was read before the password was checked.
+        seen: Fence,
+        /// The session that asks.
+        asked_by: SessionId,
+    },
 }
 
 /// What became of it.

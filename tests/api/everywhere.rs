@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Answer, PASSWORD, TestServer};
 
 /// Every path with the methods that it answers to.
-pub const PATHS: [(&str, &str); 13] = [
+pub const PATHS: [(&str, &str); 14] = [
     ("/api", "GET, HEAD"),
     ("/api/register", "POST"),
     ("/api/login", "POST"),
@@ -18,6 +18,7 @@ pub const PATHS: [(&str, &str); 13] = [
     ("/api/sessions/0192f0c0-0000-7000-8000-000000000001", "DELETE"),
     ("/api/logout_all", "POST"),
     ("/api/password", "PUT"),
+    ("/api/delete_account", "POST"),
     ("/healthz", "GET, HEAD"),
     ("/readyz", "GET, HEAD"),
     ("/problems", "GET, HEAD"),

@@ -148,6 +148,19 @@ async fn a_password_change_whose_session_ended_meanwhile_changes_nothing() {
 }
 
 #[actix_web::test]
+async fn a_deletion_that_a_password_change_overtook_deletes_nothing() {
+    let server = TestServer::start().await;
+    let login = server.registered("alice").await;
+    let seen = server.account("alice").await.fence();
+    server.change_password("alice", ANOTHER).await;
+
+    let late = server.services.users.delete_own(seen, SessionId(login.session_id.parse().unwrap())).await;
+
+    assert_eq!(late, Err(Error::InvalidToken));
+    server.login("alice", ANOTHER).await.tokens();
+}
+
+#[actix_web::test]
 async fn a_password_change_that_a_rehash_overtook_is_told_so_and_may_be_tried_again() {
     let (server, _) = with_a_cheaper_hash().await;
     let rehash = checked_login(&server, "alice").await;

@@ -114,6 +114,7 @@ async fn an_escaped_nul_is_a_value_and_refused_as_one() {
         (401, "invalid_grant"),
         (204, ""),
         (422, "weak_password"),
+        (403, "wrong_password"),
     ];
     for (call, (status, code)) in CALLS.iter().zip(statuses) {
         let answer = called.raw(call, call.body(&json!(format!("{CANARY}\0"))).to_string()).await;

@@ -9,6 +9,7 @@
 
 mod changes;
 mod cors;
+mod delete_account;
 mod downtime;
 mod ending_sessions;
 mod everywhere;

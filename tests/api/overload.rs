@@ -27,6 +27,7 @@ async fn what_needs_a_hash_and_finds_no_place_is_turned_away_before_anything_is_
     assert_turned_away(&server.login("nobody", PASSWORD).await);
     assert_turned_away(&server.register("bob", PASSWORD).await);
     assert_turned_away(&server.putting_password(&alice.access_token, PASSWORD, "another password").await);
+    assert_turned_away(&server.deleting_account(&alice.access_token, PASSWORD).await);
 
     assert_eq!(server.hasher.rounds(), rounds);
     drop(crowd);

@@ -20,6 +20,7 @@ every_engine![
     a_disabling_that_fails_half_way_changes_nothing,
     a_role_change_that_fails_half_way_changes_nothing,
     a_deletion_that_fails_half_way_changes_nothing,
+    an_owners_deletion_that_fails_half_way_changes_nothing,
 ];
 
 fn a_creation_that_fails_leaves_its_neighbours_alone(engine: Box<dyn Engine>) {
@@ -155,6 +156,15 @@ fn a_deletion_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>) {
     // The last statement: by then the note of it was written, and must not be published.
     db.engine.break_statements("users", "DELETE", "OLD.username = 'alice'");
     fails_half_way(&db, UserOperation::Delete(user));
+}
+
+fn an_owners_deletion_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let asked_by = db.session(&alice).session;
+    db.engine.break_statements("users", "DELETE", "OLD.username = 'alice'");
+    fails_half_way(&db, UserOperation::DeleteOwn { seen: alice.fence(), asked_by });
+    assert_eq!(db.present(asked_by, 1), "granted 2");
 }
 
 /// Endings of sessions (1) or users (2) cannot be written: the second statement of what ends something fails.

@@ -5,6 +5,7 @@
 //!
 //! - [`users`], [`sessions`], [`rotation`]: what the operations do, and what they leave alone
 //! - [`session_limit`]: how many a user may have
+//! - [`own_deletion`]: an owner who goes, and the admin who must stay
 //! - [`listing`]: what an owner is shown of their sessions
 //! - [`batches`]: what it means to share a transaction
 //! - [`failing_statements`]: an operation that fails half-way leaves nothing of itself behind
@@ -39,6 +40,7 @@ mod database;
 mod engine;
 mod failing_statements;
 mod listing;
+mod own_deletion;
 mod restart;
 mod rotation;
 mod session_limit;

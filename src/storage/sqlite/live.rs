@@ -60,19 +60,10 @@ pub(super) fn beyond(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::sqlite::open;
-
-    /// How SQLite would go about a query, in its words.
-    fn plan(query: &str) -> String {
-        let connection = open::migrated_in_memory();
-        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
-        let nothing = vec![rusqlite::types::Null; statement.parameter_count()];
-        let steps = statement.query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3)).unwrap();
-        steps.collect::<rusqlite::Result<Vec<_>>>().unwrap().join("\n")
-    }
+    use crate::storage::sqlite::open::explained;
 
     fn assert_walks_the_live_ones_only(query: &str) {
-        let plan = plan(query);
+        let plan = explained(query);
         let wanted = "USING INDEX live_sessions_by_user (user_id=? AND epoch=?)";
         assert!(plan.contains(wanted) && !plan.contains("SCAN"), "{plan}");
     }

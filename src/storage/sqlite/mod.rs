@@ -31,6 +31,7 @@ use crate::tokens::principal::UserId;
 use crate::tokens::revocation::Revocation;
 use crate::tokens::rotation::Policy;
 
+mod admins;
 mod batch;
 mod checkpoint;
 mod live;

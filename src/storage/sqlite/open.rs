@@ -33,9 +33,10 @@ const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// Numbered from 1, never changed once released.
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 3] = [
     ("0001_initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
     ("0002_live_sessions", include_str!("../../../migrations/sqlite/0002_live_sessions.sql")),
+    ("0003_enabled_admins", include_str!("../../../migrations/sqlite/0003_enabled_admins.sql")),
 ];
 
 /// Why the database could not be opened.
@@ -303,12 +304,15 @@ fn sync_directory(directory: &Path) -> Result<(), OpenError> {
     synced.map_err(|source| OpenError::Io { what: "syncing the database's directory", source })
 }
 
-/// An empty database with today's schema.
+/// How SQLite would go about a query on today's schema, in its words.
 #[cfg(test)]
-pub(super) fn migrated_in_memory() -> Connection {
+pub(super) fn explained(query: &str) -> String {
     let mut connection = Connection::open_in_memory().unwrap();
     migrate(&mut connection, &Clock::system()).unwrap();
-    connection
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+    let nothing = vec![rusqlite::types::Null; statement.parameter_count()];
+    let steps = statement.query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3)).unwrap();
+    steps.collect::<rusqlite::Result<Vec<_>>>().unwrap().join("\n")
 }
 
 #[cfg(test)]

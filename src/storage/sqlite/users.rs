@@ -7,8 +7,8 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
 use super::batch::{Applied, Operation, Unit};
-use super::opening;
 use super::sessions::{new_id, require_live};
+use super::{admins, opening};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::passwords::PasswordHash;
@@ -36,6 +36,7 @@ impl Operation for UserOperation {
             Self::SetDisabled { user, disabled } => set_disabled(unit, user, disabled),
             Self::SetRoles { user, roles } => set_roles(unit, user, &roles),
             Self::Delete(user) => delete(unit, user),
+            Self::DeleteOwn { seen, asked_by } => delete_own(unit, &seen, asked_by),
         }
     }
 }
@@ -118,6 +119,13 @@ fn delete(unit: &mut Unit<'_>, user: UserId) -> Applied<UserOutcome> {
         Ok(())
     })?;
     Ok(UserOutcome::Changed)
+}
+
+fn delete_own(unit: &mut Unit<'_>, seen: &Fence, asked_by: SessionId) -> Applied<UserOutcome> {
+    require_live(unit, asked_by, seen.user)?;
+    let account = unchanged(unit, seen)?;
+    admins::require_another(unit, &account)?;
+    delete(unit, seen.user)
 }
 
 /// Raises both counters, which ends every session and access token of the user in one write to the user's own row.

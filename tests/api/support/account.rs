@@ -46,6 +46,12 @@ impl TestServer {
         Answer::of(self.request(Method::PUT, "/api/password").bearer_auth(bearer).json(&body))
     }
 
+    /// `POST /api/delete_account` as the bearer of this, as a future of its own.
+    pub fn deleting_account(&self, bearer: &str, password: &str) -> impl Future<Output = Answer> + use<> {
+        let request = self.request(Method::POST, "/api/delete_account").bearer_auth(bearer);
+        Answer::of(request.json(&json!({ "password": password })))
+    }
+
     /// A session that is opened as a login does whose hash needs no change; its access token.
     pub async fn open_session(&self, username: &str) -> String {
         let seen = self.account(username).await.fence();

@@ -19,12 +19,13 @@ pub struct Call {
     pub read: u16,
 }
 
-pub const CALLS: [Call; 5] = [
+pub const CALLS: [Call; 6] = [
     Call { read: 422, ..post("/api/register", &["username", "password"]) },
     Call { read: 401, ..post("/api/login", &["username", "password"]) },
     Call { read: 401, ..post("/api/refresh_token", &["refresh_token"]) },
     Call { read: 204, ..post("/api/logout", &["refresh_token"]) },
     Call { method: "PUT", signed_in: true, read: 403, ..post("/api/password", &["current_password", "new_password"]) },
+    Call { signed_in: true, read: 403, ..post("/api/delete_account", &["password"]) },
 ];
 
 const fn post(path: &'static str, members: &'static [&'static str]) -> Call {
