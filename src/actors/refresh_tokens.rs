@@ -5,13 +5,14 @@
 //! `authenticate` before it is answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, Addr, ArbiterHandle, Context, Handler, Message, ResponseFuture};
 use futures_util::FutureExt as _;
 
 use super::ask;
 use super::group_commit::{GroupCommit, SharesCommits, commit};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
 use crate::storage::{Client, EndReason, LiveSession, NewSession, SessionOperation, SessionOutcome, Storage, Swept};
@@ -20,12 +21,17 @@ use crate::tokens::principal::UserId;
 use crate::tokens::refresh::{Presented, SessionId};
 use crate::tokens::revocation::Revocations;
 
+/// How long an ending stays in memory beyond its time at most: to look at every entry takes the time of many renewals.
+const PRUNE_EVERY: Duration = Duration::from_secs(30);
+
 /// The actor.
 pub struct RefreshTokens {
     group: GroupCommit<SessionOperation, SessionOutcome>,
     storage: Arc<dyn Storage>,
     revocations: Arc<Revocations>,
     clock: Clock,
+    /// When the map of endings was last rid of what no access token can outlive.
+    pruned_at: Timestamp,
     _lifeline: Lifeline,
 }
 
@@ -42,7 +48,8 @@ impl RefreshTokens {
         Sessions(Self::start_in_arbiter(arbiter, |_| {
             let engine = Arc::clone(&storage);
             let group = GroupCommit::new(move |batch| engine.sessions(batch), Arc::clone(&revocations));
-            Self { group, storage, revocations, clock, _lifeline: lifeline }
+            let pruned_at = clock.now();
+            Self { group, storage, revocations, clock, pruned_at, _lifeline: lifeline }
         }))
     }
 }
@@ -214,16 +221,13 @@ impl Handler<Sweep> for RefreshTokens {
     type Result = ResponseFuture<Result<Swept>>;
 
     fn handle(&mut self, _: Sweep, _: &mut Self::Context) -> Self::Result {
-        let (swept, revocations, now) = (self.storage.sweep(), Arc::clone(&self.revocations), self.clock.now());
-        async move {
-            let swept = swept.await?;
-            // Once a pass: to look at every entry takes the time of many renewals.
-            if matches!(swept, Swept::Pass { .. }) {
-                revocations.prune(now);
-            }
-            Ok(swept)
+        let now = self.clock.now();
+        // By time and not by pass: one over a table of millions takes many access-token lifetimes.
+        if now >= self.pruned_at.plus(PRUNE_EVERY) {
+            self.pruned_at = now;
+            self.revocations.prune(now);
         }
-        .boxed_local()
+        self.storage.sweep().boxed_local()
     }
 }
 
