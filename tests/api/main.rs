@@ -27,6 +27,7 @@ mod login;
 mod logout;
 mod operations;
 mod overload;
+mod overtaken;
 mod password;
 mod password_policy;
 mod problems;

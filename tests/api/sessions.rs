@@ -68,7 +68,9 @@ async fn an_owner_is_shown_their_live_sessions_and_nothing_else() {
 async fn a_renewal_that_rotates_shows_when_and_by_whom_the_session_was_used_last() {
     let server = TestServer::start().await;
     let time = server.stop_time();
-    let alice = server.registered("alice").await;
+    server.registered("alice").await;
+    time.pass(Duration::from_secs(1));
+    let alice = login_from(&server, "alice", "before").await;
     let opened = time.now();
     time.pass(Duration::from_secs(3600));
     let renew = |token: &str, user_agent: &str| {

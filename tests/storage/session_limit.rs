@@ -6,14 +6,17 @@ use latchkey::tokens::refresh::SessionId;
 use latchkey::tokens::revocation::Ended;
 
 use crate::database::{
-    DAY, Database, endings, granted, hash, logout, new_session, opening, opening_from, presenting, told, usual_rules,
+    DAY, Database, endings, hash, logout, new_session, opening, opening_from, presenting, told, usual_rules,
 };
 use crate::engine::Engine;
 
 every_engine![
     beyond_the_limit_the_least_recently_renewed_session_makes_room,
     up_to_the_limit_nothing_makes_room,
-    sessions_that_are_over_do_not_count,
+    a_session_that_was_ended_does_not_count,
+    a_session_past_its_idle_limit_does_not_count,
+    a_session_past_its_absolute_limit_does_not_count,
+    a_session_of_another_epoch_does_not_count,
     each_opening_of_a_batch_makes_its_own_room,
     a_limit_of_one_leaves_the_last,
     a_lower_limit_takes_effect_with_the_next_opening,
@@ -68,27 +71,39 @@ fn up_to_the_limit_nothing_makes_room(engine: Box<dyn Engine>) {
     assert_eq!(done.revocations, []);
 }
 
-fn sessions_that_are_over_do_not_count(engine: Box<dyn Engine>) {
-    let mut rules = at_most(1);
-    (rules.rotation.idle_ttl, rules.session_ttl) = (10 * DAY, 15 * DAY);
+/// Fails if a session makes room for the next one after `change` and a day.
+fn does_not_count(engine: Box<dyn Engine>, rules: Rules, change: impl FnOnce(&Database, SessionId)) {
     let db = Database::under(rules, engine);
-    let alice = db.account("alice");
-    db.session(&alice);
-    db.clock.advance(10 * DAY);
-    let renewed = db.session(&alice).session;
-    for (days, generation) in [(8, 1), (7, 2)] {
-        db.clock.advance(days * DAY);
-        db.present(renewed, generation);
-    }
-    let ended = db.session(&alice).session;
-    db.sessions(vec![logout(ended)]);
-    let last = db.sessions(vec![opening(&alice)]);
-    assert_eq!(evicted(&last), [], "idle, past the absolute limit, or ended");
+    let session = db.session(&db.account("alice")).session;
+    change(&db, session);
+    db.clock.advance(DAY);
+    let alice = db.find("alice").unwrap();
 
-    db.change(UserOperation::EndSessions { user: alice.principal.id, asked_by: granted(last).session });
+    assert_eq!(evicted(&db.sessions(vec![opening(&alice)])), []);
+}
 
-    let changed = db.find("alice").unwrap();
-    assert_eq!(evicted(&db.sessions(vec![opening(&changed)])), [], "of another epoch");
+fn a_session_that_was_ended_does_not_count(engine: Box<dyn Engine>) {
+    does_not_count(engine, at_most(1), |db, session| drop(db.sessions(vec![logout(session)])));
+}
+
+fn a_session_past_its_idle_limit_does_not_count(engine: Box<dyn Engine>) {
+    let mut rules = at_most(1);
+    rules.rotation.idle_ttl = DAY;
+    does_not_count(engine, rules, |_, _| ());
+}
+
+fn a_session_past_its_absolute_limit_does_not_count(engine: Box<dyn Engine>) {
+    let mut rules = at_most(1);
+    rules.session_ttl = DAY;
+    let later = "UPDATE sessions SET idle_expires_at = absolute_expires_at * 2";
+    does_not_count(engine, rules, |db, _| db.engine.sql(later));
+}
+
+fn a_session_of_another_epoch_does_not_count(engine: Box<dyn Engine>) {
+    does_not_count(engine, at_most(1), |db, asked_by| {
+        let user = db.find("alice").unwrap().principal.id;
+        db.change(UserOperation::EndSessions { user, asked_by });
+    });
 }
 
 fn each_opening_of_a_batch_makes_its_own_room(engine: Box<dyn Engine>) {

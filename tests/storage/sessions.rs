@@ -195,10 +195,10 @@ fn under_a_session_that_is_not_live_none_is_ended(engine: Box<dyn Engine>) {
         let done = db.sessions(vec![ending_own(&alice, asked_by, session)]);
         assert_eq!((told(&done), done.revocations), (vec!["access token refused".to_owned()], vec![]));
     };
-    let (ended, expired, bobs) = (db.session(&alice).session, db.session(&alice).session, db.session(&bob).session);
-    db.sessions(vec![logout(ended)]);
+    let expired = db.session(&alice).session;
     db.clock.advance(30 * DAY);
-    let live = db.session(&alice).session;
+    let (ended, live, bobs) = (db.session(&alice).session, db.session(&alice).session, db.session(&bob).session);
+    db.sessions(vec![logout(ended)]);
 
     for asked_by in [ended, expired, bobs, SessionId(Uuid::from_u128(7))] {
         refused(asked_by, live);

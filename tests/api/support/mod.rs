@@ -3,6 +3,7 @@
 pub mod account;
 pub mod calls;
 pub mod forge;
+pub mod in_flight;
 pub mod log;
 pub mod process;
 mod raw;
