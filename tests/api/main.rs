@@ -8,6 +8,7 @@
 )]
 
 mod changes;
+mod changing_ttl;
 mod cors;
 mod delete_account;
 mod downtime;

@@ -75,6 +75,9 @@ fn a_database_of_the_first_schema_is_brought_up_to_date_with_all_that_is_in_it()
     db.engine.sql(
         "DROP INDEX live_sessions_by_user;
          DROP INDEX enabled_admins;
+         ALTER TABLE service DROP COLUMN endings_kept_for;
+         ALTER TABLE service DROP COLUMN longer_kept_for;
+         ALTER TABLE service DROP COLUMN longer_until;
          CREATE INDEX sessions_by_user ON sessions (user_id);
          DELETE FROM schema_migrations WHERE number > 1",
     );

@@ -52,7 +52,8 @@ pub struct Rules {
     pub session_ttl: Duration,
     /// `MAX_SESSIONS_PER_USER`: how many live ones a user may have.
     pub max_sessions_per_user: usize,
-    /// How long endings are kept for access tokens that may still be alive.
+    /// How long endings are kept for access tokens that may still be alive; where an earlier setting was longer, the engine
+    /// raises it.
     pub revocations_kept_for: Duration,
 }
 

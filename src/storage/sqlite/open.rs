@@ -13,7 +13,7 @@ use aws_lc_rs::digest;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
-use super::Rules;
+use super::{Rules, revocations};
 use crate::clock::{Clock, Timestamp};
 use crate::tokens::rotation::Resumed;
 
@@ -33,10 +33,11 @@ const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// Numbered from 1, never changed once released.
-const MIGRATIONS: [(&str, &str); 3] = [
+const MIGRATIONS: [(&str, &str); 4] = [
     ("0001_initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
     ("0002_live_sessions", include_str!("../../../migrations/sqlite/0002_live_sessions.sql")),
     ("0003_enabled_admins", include_str!("../../../migrations/sqlite/0003_enabled_admins.sql")),
+    ("0004_longer_endings", include_str!("../../../migrations/sqlite/0004_longer_endings.sql")),
 ];
 
 /// Why the database could not be opened.
@@ -108,6 +109,7 @@ pub(super) fn open(path: &Path, mut rules: Rules, clock: &Clock) -> Result<Opene
         clock.note(last_alive);
         Resumed { last_alive, started_at: clock.now(), open_after }
     });
+    rules.revocations_kept_for = revocations::longest_kept_for(&connection, rules.revocations_kept_for, clock.now())?;
     let has_users = connection.query_row("SELECT EXISTS (SELECT 1 FROM users)", [], |row| row.get(0))?;
     Ok(Opened { connection, rules, lock, has_users })
 }
