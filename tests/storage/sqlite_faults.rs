@@ -169,6 +169,22 @@ fn an_io_error_in_a_checkpoint_ends_the_writer_and_the_log_is_kept() {
     );
 }
 
+#[test]
+fn a_list_from_a_damaged_file_ends_the_process_as_a_batch_would() {
+    let mut db = Database::on(Box::new(SqliteEngine::fresh()));
+    let alice = db.account("alice");
+    db.session(&alice);
+    let elsewhere = "UPDATE sqlite_schema SET rootpage = 1 << 30 WHERE name = 'live_sessions_by_user'";
+    db.engine.sql(&format!("PRAGMA writable_schema = ON; {elsewhere}"));
+    db.engine.sql("PRAGMA schema_version = 1000");
+
+    let listed = db.wait(db.storage.live_sessions(alice.principal.id));
+
+    assert_eq!(listed, Err(Error::Unavailable));
+    assert_eq!(db.next_death(), Some("storage"));
+    assert_eq!(db.wait(db.storage.live_sessions(alice.principal.id)), Err(Error::Unavailable));
+}
+
 /// Writes a file that takes what room is left.
 fn fill(disk: &Path) -> std::path::PathBuf {
     let ballast = disk.join("ballast");
