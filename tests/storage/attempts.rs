@@ -10,7 +10,7 @@ use latchkey::storage::{
 };
 use latchkey::throttle::{Attempt, Keys, Origin, Reservation, Settlement, Throttled};
 
-use crate::database::{DAY, Database, granted, new_session, password_change, throttling_rules, told};
+use crate::database::{DAY, Database, granted, new_session, throttling_rules, told};
 use crate::engine::Engine;
 
 every_engine![
@@ -170,7 +170,7 @@ fn a_session_that_the_fence_refused_gives_nothing_back(engine: Box<dyn Engine>) 
     let db = database(engine);
     let alice = db.account("alice");
     let held = admit(&db, "alice", HERE).unwrap();
-    db.change(password_change(&alice, "another hash"));
+    db.change(db.password_change(&alice, "another hash"));
 
     let refused = db.sessions(vec![opening_with(&alice, Some(held))]);
 
