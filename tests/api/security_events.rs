@@ -7,6 +7,7 @@ use actix_web::{App, test};
 use futures_util::FutureExt as _;
 use latchkey::handlers::route_table;
 use latchkey::middleware::respond::Respond;
+use latchkey::tokens::verified::VerifiedTokens;
 use reqwest::Method;
 use serde_json::json;
 
@@ -191,4 +192,27 @@ async fn a_thief_who_hangs_up_at_once_leaves_a_trace() {
 
     log::wait_for(&["thief", "latchkey::request: abandoned method=POST route=/api/refresh_token"]).await;
     log::wait_for(&["thief", "event=authn_token_reuse", &alice.session_id]).await;
+}
+
+#[actix_web::test]
+async fn who_ends_sessions_and_hangs_up_at_once_leaves_a_trace() {
+    log::keep();
+    let server = TestServer::start().await;
+    let (phone, laptop) = (server.registered("alice").await, server.logged_in("alice").await);
+    let app = App::new().app_data(server.services.clone()).app_data(VerifiedTokens::new(0));
+    let app = test::init_service(app.configure(route_table).wrap(Respond::default())).await;
+    let own = format!("/api/sessions/{}", laptop.session_id);
+
+    for (id, method, path) in [("hasty-delete", "DELETE", own.as_str()), ("hasty-all", "POST", "/api/logout_all")] {
+        let request = test::TestRequest::with_uri(path).method(method.parse().unwrap());
+        let request = request.insert_header(("authorization", format!("Bearer {}", phone.access_token)));
+        let request = request.insert_header(("x-request-id", id)).to_request();
+        let mut answer = Box::pin(app.call(request));
+        assert!(answer.as_mut().now_or_never().is_none(), "the handler waits for the commit");
+        drop(answer);
+        log::wait_for(&[id, "event=authn_token_revoked outcome=success"]).await;
+    }
+
+    server.assert_over(&laptop, "revoked").await;
+    server.assert_over(&phone, "revoked").await;
 }
