@@ -1,13 +1,8 @@
-//! What becomes of an attempt between its reservation and its end. The server's own layers are driven by hand: over a socket
-//! nobody knows when a handler has begun.
+//! What becomes of an attempt between its reservation and its end.
 
 use std::time::Duration;
 
-use actix_web::dev::{Service, ServiceResponse};
-use actix_web::{App, test};
-use futures_util::FutureExt as _;
-use latchkey::handlers::route_table;
-use latchkey::middleware::respond::Respond;
+use actix_web::test;
 use serde_json::{Value, json};
 
 use crate::support::{PASSWORD, TestServer};
@@ -19,16 +14,12 @@ async fn login_while(
     password: &str,
     meanwhile: impl Future<Output = Client>,
 ) -> Option<(u16, Value)> {
-    let app = App::new().app_data(server.services.clone()).configure(route_table).wrap(Respond::default());
-    let app = test::init_service(app).await;
-    let request = test::TestRequest::post().uri("/api/login").peer_addr("127.0.0.1:50000".parse().unwrap());
-    let request = request.set_json(json!({"username": "alice", "password": password})).to_request();
-    let mut answer = Box::pin(app.call(request));
-    assert!(answer.as_mut().now_or_never().is_none(), "the handler waits for the store");
+    let login = test::TestRequest::post().uri("/api/login");
+    let answer = server.begun(login.set_json(json!({"username": "alice", "password": password}))).await;
     // What is asked of the store from here on comes behind the reservation.
     server.services.users.ping().await.unwrap();
     match meanwhile.await {
-        Client::Waits => Some(read(answer.await).await),
+        Client::Waits => Some(answer.await),
         Client::HangsUp => None,
     }
 }
@@ -42,16 +33,6 @@ enum Client {
 async fn waiting(meanwhile: impl Future<Output = ()>) -> Client {
     meanwhile.await;
     Client::Waits
-}
-
-async fn read(answer: Result<ServiceResponse, actix_web::Error>) -> (u16, Value) {
-    let response = match answer {
-        Ok(answer) => answer.into_parts().1,
-        Err(error) => error.error_response(),
-    };
-    let status = response.status().as_u16();
-    let body = actix_web::body::to_bytes(response.into_body()).await;
-    (status, serde_json::from_slice(&body.unwrap_or_default()).unwrap())
 }
 
 /// Where a second failure is one too many.
