@@ -49,5 +49,6 @@ mod support;
 mod sweeping;
 mod tabs;
 mod throttle;
+mod throttle_asked_again;
 mod throttle_steps;
 mod walk;
