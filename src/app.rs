@@ -56,7 +56,7 @@ const STOP_SLACK: Duration = Duration::from_secs(15);
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 /// Between two steps of one look.
 const SWEEP_STEP_PAUSE: Duration = Duration::from_millis(100);
-/// Counters of failed logins that are kept at most: some 10 MB of the database (docs/adr/0008-throttling.md).
+/// Counters of failed logins that are kept at most: some 10 MB of the database (docs/adr/0009-throttling.md).
 const MOST_COUNTERS: u32 = 100_000;
 /// The key id in refresh tokens while there is one key.
 const REFRESH_KEY_ID: u8 = 1;
@@ -220,6 +220,7 @@ pub fn rules(settings: &Settings) -> Rules {
             resumed: None,
         },
         session_ttl: settings.session_ttl,
+        max_sessions_per_user: settings.max_sessions_per_user,
         revocations_kept_for: revocation::kept_for(settings.access_token_ttl),
         throttle: settings.login_failures.map(|rate| throttle::Policy { rate, most_counters: MOST_COUNTERS }),
     }

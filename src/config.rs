@@ -37,8 +37,8 @@ use zeroize::Zeroizing;
 
 use self::catalogue::{
     ACCESS_TOKEN_TTL, ALLOW_WEAK_HASH, BCRYPT_COST, CORS_ORIGINS, DATABASE_URL, HASH_MAX_WAIT, HASH_THREADS, HOST,
-    JWT_AUDIENCE, JWT_ISSUER, LOG_FORMAT, LOGIN_FAILURES, PASSWORD_POLICY, PORT, REFRESH_GRACE, REFRESH_TOKEN_TTL,
-    REGISTRATIONS, RUST_LOG, SESSION_TTL, TRUSTED_PROXIES, WORKERS,
+    JWT_AUDIENCE, JWT_ISSUER, LOG_FORMAT, LOGIN_FAILURES, MAX_SESSIONS_PER_USER, PASSWORD_POLICY, PORT, REFRESH_GRACE,
+    REFRESH_TOKEN_TTL, REGISTRATIONS, RUST_LOG, SESSION_TTL, TRUSTED_PROXIES, WORKERS,
 };
 pub use self::effective::Effective;
 pub use self::error::SettingsError;
@@ -96,6 +96,8 @@ pub struct Settings {
     pub session_ttl: Duration,
     /// `REFRESH_GRACE`.
     pub refresh_grace: Grace,
+    /// `MAX_SESSIONS_PER_USER`: how many live sessions a user may have.
+    pub max_sessions_per_user: usize,
     /// `PASSWORD_POLICY`: what a new password must be.
     pub password_policy: PasswordPolicy,
     /// `BCRYPT_COST`: base-2 logarithm of the rounds.
@@ -187,6 +189,7 @@ impl Settings {
             refresh_token_ttl: source.read(&REFRESH_TOKEN_TTL, parse::duration)?,
             session_ttl: source.read(&SESSION_TTL, parse::duration)?,
             refresh_grace: source.read(&REFRESH_GRACE, parse::grace)?,
+            max_sessions_per_user: source.read(&MAX_SESSIONS_PER_USER, parse::max_sessions)?,
             password_policy: source.read(&PASSWORD_POLICY, parse::password_policy)?,
             bcrypt_cost: source.read(&BCRYPT_COST, parse::bcrypt_cost)?,
             hash_threads: source.read_or(&HASH_THREADS, parse::threads, cores)?,

@@ -24,12 +24,24 @@ pub enum Error {
     /// Unknown name, wrong password or disabled account; which of them is never told.
     #[error("invalid credentials")]
     InvalidCredentials,
+    /// The password that was asked for again is not the account's.
+    #[error("wrong password")]
+    WrongPassword,
+    /// The new password is the one that the account has.
+    #[error("the new password is the current one")]
+    UnchangedPassword,
+    /// There would be no enabled admin any more.
+    #[error("the last admin")]
+    LastAdmin,
     /// The account changed between the read before a hash and the write after it; nothing was written.
     #[error("the account changed meanwhile")]
     AccountChanged,
     /// No account has this id.
     #[error("no such user")]
     NoSuchUser,
+    /// The user has no session of this id.
+    #[error("no such session")]
+    NoSuchSession,
     /// No access token where one is needed.
     #[error("access token missing")]
     MissingToken,

@@ -11,6 +11,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::error::Error;
 use crate::middleware::trail::Trail;
 use crate::throttle::{Scope, Throttled};
 use crate::tokens::principal::{Principal, UserId};
@@ -85,10 +86,18 @@ pub fn session_created(trail: &Trail, user: UserId, session: SessionId, user_age
     );
 }
 
-/// The tokens of a new session were given out.
-pub fn tokens_created(trail: &Trail, user: UserId, session: SessionId) {
+/// A session was ended because its owner opened another and had as many as they may have.
+pub fn session_evicted(trail: &Trail, user: UserId, session: SessionId) {
     event!(
-        info, trail, "authn_token_created", "success", "tokens were given out", grant = %"login", user_id = %user,
+        info, trail, "session_evicted", "success", "the least recently renewed session made room for another",
+        user_id = %user, session_id = %session
+    );
+}
+
+/// The tokens of a new session were given out.
+pub fn tokens_created(trail: &Trail, grant: GrantedFor, user: UserId, session: SessionId) {
+    event!(
+        info, trail, "authn_token_created", "success", "tokens were given out", %grant, user_id = %user,
         session_id = %session
     );
 }
@@ -111,11 +120,19 @@ pub fn token_reused(trail: &Trail, user: UserId, presented: &Presented, rollback
     );
 }
 
-/// A session was ended by its holder, and its tokens with it.
-pub fn tokens_revoked(trail: &Trail, user: UserId, session: SessionId) {
+/// A session was ended by its holder or its owner, and its tokens with it.
+pub fn tokens_revoked(trail: &Trail, cause: RevocationCause, user: UserId, session: SessionId) {
     event!(
-        info, trail, "authn_token_revoked", "success", "a session was ended", reason = %"logout", user_id = %user,
+        info, trail, "authn_token_revoked", "success", "a session was ended", reason = %cause, user_id = %user,
         session_id = %session
+    );
+}
+
+/// Every session of a user was ended; `session` is the one that asked.
+pub fn all_tokens_revoked(trail: &Trail, user: UserId, session: SessionId) {
+    event!(
+        info, trail, "authn_token_revoked", "success", "every session of a user was ended", reason = %"logout_all",
+        user_id = %user, session_id = %session
     );
 }
 
@@ -129,6 +146,26 @@ pub fn session_expired(trail: &Trail, user: UserId, session: SessionId) {
 /// An account was registered. Its name is its owner's business; who needs it finds it by the id.
 pub fn user_created(trail: &Trail, user: UserId) {
     event!(info, trail, "user_created", "success", "an account was registered", user_id = %user);
+}
+
+/// An account was deleted by its owner, with its sessions and tokens; `session` is the one that asked.
+pub fn user_deleted(trail: &Trail, user: UserId, session: SessionId) {
+    event!(info, trail, "user_deleted", "success", "an account was deleted", user_id = %user, session_id = %session);
+}
+
+/// A password was changed, which ended every session from before; `session` is the one that asked.
+pub fn password_changed(trail: &Trail, user: UserId, session: SessionId) {
+    event!(
+        info, trail, "authn_password_change", "success", "a password was changed", user_id = %user, session_id = %session
+    );
+}
+
+/// A password was not changed, because of what was sent.
+pub fn password_change_failed(trail: &Trail, reason: PasswordChangeFailure, user: UserId, session: SessionId) {
+    event!(
+        warn, trail, "authn_password_change_fail", "failure", "a password change was refused", %reason, user_id = %user,
+        session_id = %session
+    );
 }
 
 /// The service listens.
@@ -145,6 +182,42 @@ pub fn stopped() {
 /// A part of the service died, and the process with it.
 pub fn crashed(reason: &impl fmt::Display) {
     tracing::error!(target: TARGET, event = %"sys_crash", outcome = %"failure", %reason, "stopping: it cannot go on");
+}
+
+/// What a new session was opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrantedFor {
+    /// A login.
+    Login,
+    /// A password change, which ended the session that asked for it.
+    PasswordChange,
+}
+
+impl fmt::Display for GrantedFor {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Login => "login",
+            Self::PasswordChange => "password_change",
+        })
+    }
+}
+
+/// How a single session came to be ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevocationCause {
+    /// A holder of one of its tokens logged out.
+    Logout,
+    /// Its owner picked it from the list of their sessions.
+    Revoked,
+}
+
+impl fmt::Display for RevocationCause {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Logout => "logout",
+            Self::Revoked => "revoked",
+        })
+    }
 }
 
 /// Why a login was refused: for the operator, never for the client.
@@ -167,6 +240,55 @@ impl fmt::Display for LoginFailure {
             Self::WrongPassword => "wrong_password",
             Self::Disabled => "disabled",
             Self::AccountChanged => "account_changed",
+        })
+    }
+}
+
+/// Why a password was not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordChangeFailure {
+    /// The current one was another.
+    WrongPassword,
+    /// The new one is outside the policy.
+    WeakPassword,
+    /// The new one is the current one.
+    UnchangedPassword,
+    /// The session that asked ended meanwhile.
+    SessionEnded,
+}
+
+impl PasswordChangeFailure {
+    /// Which of them an error is; `None` where the service itself could not do it, of which another line tells.
+    pub fn of(error: &Error) -> Option<Self> {
+        match error {
+            Error::WrongPassword => Some(Self::WrongPassword),
+            Error::WeakPassword(_) => Some(Self::WeakPassword),
+            Error::UnchangedPassword => Some(Self::UnchangedPassword),
+            Error::InvalidToken => Some(Self::SessionEnded),
+            Error::InvalidUsername
+            | Error::UsernameTaken
+            | Error::LastAdmin
+            | Error::InvalidCredentials
+            | Error::AccountChanged
+            | Error::NoSuchUser
+            | Error::NoSuchSession
+            | Error::MissingToken
+            | Error::InvalidGrant(_)
+            | Error::TooManyAttempts { .. }
+            | Error::Overloaded { .. }
+            | Error::Unavailable
+            | Error::Internal(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for PasswordChangeFailure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::WrongPassword => "wrong_password",
+            Self::WeakPassword => "weak_password",
+            Self::UnchangedPassword => "unchanged_password",
+            Self::SessionEnded => "session_ended",
         })
     }
 }

@@ -51,7 +51,9 @@ impl fmt::Debug for Submitted {
     }
 }
 
-/// A password that bcrypt reads to its last byte: NFC, without control characters, at most 72 bytes.
+/// A password that bcrypt reads to its last byte: NFC, without control characters, at most 72 bytes. Two that are equal are
+/// one password to bcrypt.
+#[derive(PartialEq, Eq)]
 pub struct Password(Zeroizing<String>);
 
 impl Password {

@@ -2,7 +2,7 @@
 //!
 //! Owns one rule: a guess is counted before it is checked, and given back if it was none. "N per D" is a window that opens
 //! with its first failure, holds at most N, and is over D later. Three windows count each guess: of the account from this
-//! address (N), of the account (10 N), and of the address (10 N). Pure: no clock, no storage; the caller passes `now` and
+//! address (N), of the account (10 N), and of the address (10 N); one from this host is counted in the first alone. Pure: no clock, no storage; the caller passes `now` and
 //! the stored windows, and writes what comes back. Why so: docs/adr/0009-throttling.md.
 //!
 //! name + [`Origin`] -> [`Keys`] -> [`Attempt`] -> storage reads the windows -> [`Policy::reserve`] -> [`Reservation`]
@@ -24,7 +24,7 @@ pub mod registrations;
 pub mod told;
 
 pub use self::keys::{Key, Keys};
-pub use self::origin::{Origin, network};
+pub use self::origin::{Origin, StandsFor, network};
 
 /// What one account and one address may fail by themselves, against one account from one address.
 const WIDER: u32 = 10;
@@ -34,7 +34,8 @@ const WIDER: u32 = 10;
 pub enum Scope {
     /// Guesses for one account from one address.
     Pair,
-    /// Guesses for one account from addresses that never logged in to it: from the others nobody can lock its owner out.
+    /// Guesses for one account from addresses of other hosts that never logged in to it: from the others nobody can lock its
+    /// owner out.
     Account,
     /// Guesses from one address, whatever the account.
     Address,
@@ -60,16 +61,22 @@ pub struct Attempt {
     pub address: Key,
     /// The account from there.
     pub pair: Key,
-    /// Whether this is an address that may be counted by itself.
-    pub is_address_counted: bool,
+    /// Whom that address stands for.
+    pub from: StandsFor,
 }
 
 impl Attempt {
-    /// What counts it; `is_known` says that this address logged in to the account before.
+    /// What counts it; `is_known` says that this address logged in to the account before. An address that many share is not
+    /// counted over all accounts; this host's neither, and what fails here takes nothing from an account's owner elsewhere.
     pub fn counters(&self, is_known: bool) -> impl Iterator<Item = Counter> {
         let pair = Counter { scope: Scope::Pair, key: self.pair };
-        let account = (!is_known).then_some(Counter { scope: Scope::Account, key: self.account });
-        let address = self.is_address_counted.then_some(Counter { scope: Scope::Address, key: self.address });
+        let (is_account_counted, is_address_counted) = match self.from {
+            StandsFor::Client => (!is_known, true),
+            StandsFor::Many => (!is_known, false),
+            StandsFor::ThisHost => (false, false),
+        };
+        let account = is_account_counted.then_some(Counter { scope: Scope::Account, key: self.account });
+        let address = is_address_counted.then_some(Counter { scope: Scope::Address, key: self.address });
         [Some(pair), account, address].into_iter().flatten()
     }
 }

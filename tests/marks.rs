@@ -18,7 +18,7 @@ use latchkey::lifeline;
 use latchkey::passwords::PasswordHash;
 use latchkey::storage::sqlite::{Rules, Sqlite};
 use latchkey::storage::{
-    Fence, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, UserOperation, UserOutcome,
+    Client, Fence, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, UserOperation, UserOutcome,
 };
 use latchkey::tokens::principal::{Role, Username};
 use latchkey::tokens::refresh::{Generation, Presented, SessionId};
@@ -35,6 +35,7 @@ const A_WHILE: Duration = Duration::from_secs(60);
 const RULES: Rules = Rules {
     rotation: Policy { window: WINDOW, until_used: false, idle_ttl: DAY.saturating_mul(30), resumed: None },
     session_ttl: DAY.saturating_mul(90),
+    max_sessions_per_user: 50,
     revocations_kept_for: DAY.saturating_mul(90),
     throttle: None,
 };
@@ -218,11 +219,10 @@ impl Service {
         let opening = SessionOperation::Open(NewSession {
             seen,
             stronger_hash: None,
-            user_agent: None,
-            ip: None,
+            client: Client::default(),
             reservation: None,
         });
-        let Ok(SessionOutcome::Granted(grant)) = self.session_operation(opening) else { panic!("no session") };
+        let Ok(SessionOutcome::Opened { grant, .. }) = self.session_operation(opening) else { panic!("no session") };
         assert_eq!(self.present(grant.session, 1), GRANTED_2);
         grant.session
     }
@@ -244,7 +244,7 @@ impl Service {
 
     fn decide(&self, session: SessionId, number: u32, asked_at: Timestamp) -> String {
         let presented = Presented { session, generation: Generation::new(number).unwrap() };
-        match self.session_operation(SessionOperation::Rotate { presented, asked_at }) {
+        match self.session_operation(SessionOperation::Rotate { presented, asked_at, client: Client::default() }) {
             Ok(SessionOutcome::Granted(grant)) => format!("granted {}", grant.generation.number()),
             Ok(SessionOutcome::Reused { .. }) => REUSED.to_owned(),
             other => panic!("{number} was neither granted nor reused: {other:?}"),

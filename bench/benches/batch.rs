@@ -15,12 +15,13 @@ use std::time::{Duration, Instant};
 use actix_web::rt::Runtime;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use latchkey::clock::Clock;
+use latchkey::error::Result;
 use latchkey::lifeline::{self, Deaths, Watch};
 use latchkey::passwords::PasswordHash;
 use latchkey::storage::sqlite::{Rules, Sqlite};
 use latchkey::storage::{
-    Account, Committed, LARGEST_BATCH, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, UserOperation,
-    UserOutcome,
+    Client, Committed, LARGEST_BATCH, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, UserAgent,
+    UserOperation, UserOutcome,
 };
 use latchkey::tokens::grant::Grant;
 use latchkey::tokens::principal::{Role, Username};
@@ -66,12 +67,17 @@ impl Database {
         let clock = Clock::system();
         // Strict: every use rotates, so that each operation of a batch writes.
         let rotation = Policy { window: Duration::ZERO, until_used: false, idle_ttl: 7 * DAY, resumed: None };
-        let rules =
-            Rules { rotation, session_ttl: 30 * DAY, revocations_kept_for: Duration::from_secs(960), throttle: None };
+        let rules = Rules {
+            rotation,
+            session_ttl: 30 * DAY,
+            max_sessions_per_user: 1,
+            revocations_kept_for: Duration::from_secs(960),
+            throttle: None,
+        };
         let path = directory.path().join("latchkey.db");
         let storage: Arc<dyn Storage> = Arc::new(Sqlite::open(&path, rules, &clock, &watch).expect("a database"));
         let runtime = Runtime::new().expect("a runtime");
-        let held = runtime.block_on(async { sessions(storage.as_ref(), &account(storage.as_ref()).await).await });
+        let held = runtime.block_on(async { sessions(storage.as_ref()).await });
         Self { storage, runtime, clock, held, next: 0, _kept: (directory, watch, deaths) }
     }
 
@@ -82,7 +88,9 @@ impl Database {
         }
         let presenting = self.held.iter_mut().skip(self.next).take(size);
         let asked_at = self.clock.now();
-        let batch = presenting.map(|token| SessionOperation::Rotate { presented: *token, asked_at }).collect();
+        let batch = presenting
+            .map(|token| SessionOperation::Rotate { presented: *token, asked_at, client: client() })
+            .collect();
 
         let begun = Instant::now();
         let committed = self.runtime.block_on(self.storage.sessions(batch)).expect("a commit");
@@ -96,39 +104,39 @@ impl Database {
     }
 }
 
-async fn account(storage: &dyn Storage) -> Account {
-    let username = Username::parse("testuser").expect("a name");
-    // Never compared with a password here.
-    let hash = PasswordHash::from_stored("no hash".to_owned());
-    let new = NewUser { username, hash, roles: vec![Role::User] };
-    let created = storage.users(vec![UserOperation::Create(new)]).await.expect("a commit");
-    match created.outcomes.into_iter().next() {
-        Some(Ok(UserOutcome::Created(account))) => account,
-        other => panic!("no account: {other:?}"),
-    }
+/// A browser at home: what each session is opened with, and each rotation writes.
+fn client() -> Client {
+    Client { user_agent: Some(UserAgent::of(b"a browser of a bench")), ip: Some([127, 0, 0, 1].into()) }
 }
 
-async fn sessions(storage: &dyn Storage, account: &Account) -> Vec<Presented> {
-    let new = || NewSession {
-        seen: account.fence(),
-        stronger_hash: None,
-        reservation: None,
-        user_agent: Some("a browser of a bench".to_owned()),
-        ip: Some("127.0.0.1".to_owned()),
-    };
+/// As many people with a session each.
+async fn sessions(storage: &dyn Storage) -> Vec<Presented> {
     let mut held = Vec::with_capacity(SESSIONS);
     while held.len() < SESSIONS {
-        let size = LARGEST_BATCH.min(SESSIONS - held.len());
-        let batch = std::iter::repeat_with(|| SessionOperation::Open(new())).take(size).collect();
-        let opened = grants(storage.sessions(batch).await.expect("a commit"));
-        held.extend(opened.map(|grant| Presented { session: grant.session, generation: grant.generation }));
+        let newcomers = held.len()..SESSIONS.min(held.len() + LARGEST_BATCH);
+        let created = storage.users(newcomers.map(create).collect()).await.expect("a commit");
+        let opened = storage.sessions(created.outcomes.into_iter().map(open).collect()).await.expect("a commit");
+        held.extend(grants(opened).map(|grant| Presented { session: grant.session, generation: grant.generation }));
     }
     held
 }
 
+fn create(number: usize) -> UserOperation {
+    let username = Username::parse(&format!("person{number}")).expect("a name");
+    // Never compared with a password here.
+    let hash = PasswordHash::from_stored("no hash".to_owned());
+    UserOperation::Create(NewUser { username, hash, roles: vec![Role::User] })
+}
+
+fn open(created: Result<UserOutcome>) -> SessionOperation {
+    let Ok(UserOutcome::Created(account)) = created else { panic!("no account: {created:?}") };
+    let seen = account.fence();
+    SessionOperation::Open(NewSession { seen, stronger_hash: None, client: client(), reservation: None })
+}
+
 fn grants(committed: Committed<SessionOutcome>) -> impl Iterator<Item = Grant> {
     committed.outcomes.into_iter().map(|outcome| match outcome {
-        Ok(SessionOutcome::Granted(grant)) => grant,
+        Ok(SessionOutcome::Opened { grant, .. } | SessionOutcome::Granted(grant)) => grant,
         other => panic!("not granted: {other:?}"),
     })
 }

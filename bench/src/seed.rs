@@ -16,7 +16,8 @@ use latchkey::lifeline;
 use latchkey::passwords::{Hasher, Password, PasswordHash, Submitted};
 use latchkey::storage::sqlite::Sqlite;
 use latchkey::storage::{
-    LARGEST_BATCH, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, UserOperation, UserOutcome,
+    Client, LARGEST_BATCH, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, UserAgent, UserOperation,
+    UserOutcome,
 };
 use latchkey::tokens::access::AccessTokens;
 use latchkey::tokens::grant::Grant;
@@ -132,7 +133,7 @@ async fn open_sessions(settings: &Settings, hash: &PasswordHash, count: usize) -
         let opened = created.into_iter().map(|outcome| open(outcome?)).collect::<Result<_>>()?;
         for outcome in storage.sessions(opened).await?.outcomes {
             match outcome? {
-                SessionOutcome::Granted(grant) => grants.push(grant),
+                SessionOutcome::Opened { grant, .. } => grants.push(grant),
                 other => return Err(anyhow!("no session was opened: {other:?}")),
             }
         }
@@ -151,9 +152,8 @@ fn open(created: UserOutcome) -> Result<SessionOperation> {
     Ok(SessionOperation::Open(NewSession {
         seen: account.fence(),
         stronger_hash: None,
+        client: Client { user_agent: Some(UserAgent::of(USER_AGENT.as_bytes())), ip: Some([127, 0, 0, 1].into()) },
         reservation: None,
-        user_agent: Some(USER_AGENT.to_owned()),
-        ip: Some("127.0.0.1".to_owned()),
     }))
 }
 

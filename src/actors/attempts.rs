@@ -70,9 +70,10 @@ impl Attempts {
     async fn ask(&self, operation: AttemptOperation) -> Result<AttemptOutcome> {
         match self.users.ask(UserOperation::Attempt(operation)).await? {
             UserOutcome::Attempt(outcome) => Ok(outcome),
-            UserOutcome::Created(_) | UserOutcome::Found(_) | UserOutcome::Changed => {
-                Err(Error::Internal("an answer to another question"))
-            }
+            UserOutcome::Created(_)
+            | UserOutcome::Found(_)
+            | UserOutcome::PasswordChanged(_)
+            | UserOutcome::Changed => Err(Error::Internal("an answer to another question")),
         }
     }
 }

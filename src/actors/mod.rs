@@ -17,7 +17,9 @@ pub mod password_hasher;
 pub mod refresh_tokens;
 pub mod user_store;
 
-pub use crate::storage::{Account, EndReason, Fence, LONGEST_USER_AGENT, NewSession, NewUser};
+pub use crate::storage::{
+    Account, Client, EndReason, Fence, LiveSession, NewSession, NewUser, PasswordChange, UserAgent,
+};
 
 /// Asks an actor and waits. An actor that is gone, or that dropped the question, did not answer: the write may have
 /// happened. Its death is reported elsewhere, once; here it is only [`Error::Unavailable`].

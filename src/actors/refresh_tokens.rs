@@ -5,20 +5,24 @@
 //! `authenticate` before it is answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, Addr, ArbiterHandle, Context, Handler, Message, ResponseFuture};
 use futures_util::FutureExt as _;
 
 use super::ask;
 use super::group_commit::{GroupCommit, SharesCommits, commit};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
-use crate::storage::{EndReason, NewSession, SessionOperation, SessionOutcome, Storage, Swept};
+use crate::storage::{Client, EndReason, LiveSession, NewSession, SessionOperation, SessionOutcome, Storage, Swept};
 use crate::tokens::grant::Grant;
 use crate::tokens::principal::UserId;
 use crate::tokens::refresh::{Presented, SessionId};
 use crate::tokens::revocation::Revocations;
+
+/// How long an ending stays in memory beyond its time at most: to look at every entry takes the time of many renewals.
+const PRUNE_EVERY: Duration = Duration::from_secs(30);
 
 /// The actor.
 pub struct RefreshTokens {
@@ -26,6 +30,8 @@ pub struct RefreshTokens {
     storage: Arc<dyn Storage>,
     revocations: Arc<Revocations>,
     clock: Clock,
+    /// When the map of endings was last rid of what no access token can outlive.
+    pruned_at: Timestamp,
     _lifeline: Lifeline,
 }
 
@@ -43,7 +49,8 @@ impl RefreshTokens {
         Sessions(Self::start_in_arbiter(arbiter, move |_| {
             let engine = Arc::clone(&storage);
             let group = GroupCommit::new(largest_batch, move |batch| engine.sessions(batch), Arc::clone(&revocations));
-            Self { group, storage, revocations, clock, _lifeline: lifeline }
+            let pruned_at = clock.now();
+            Self { group, storage, revocations, clock, pruned_at, _lifeline: lifeline }
         }))
     }
 }
@@ -80,41 +87,60 @@ pub enum Renewal {
     },
 }
 
+/// A session that was opened, and what made room for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The new session.
+    pub grant: Grant,
+    /// The least recently renewed sessions of the same user, which ended because there were too many.
+    pub evicted: Vec<SessionId>,
+}
+
 /// A handle on the store.
 #[derive(Clone)]
 pub struct Sessions(Addr<RefreshTokens>);
 
 impl Sessions {
-    /// Renews: decides on a presented token, and grants. Errors: [`Error::InvalidGrant`] where the session is unknown or
-    /// was over before.
-    pub async fn rotate(&self, presented: Presented) -> Result<Renewal> {
-        match ask(&self.0, Rotate(presented)).await? {
+    /// Renews: decides on a token that `client` presented, and grants. Errors: [`Error::InvalidGrant`] where the session is
+    /// unknown or was over before.
+    pub async fn rotate(&self, presented: Presented, client: Client) -> Result<Renewal> {
+        match ask(&self.0, Rotate { presented, client }).await? {
             SessionOutcome::Granted(grant) => Ok(Renewal::Granted(grant)),
             SessionOutcome::Expired { user } => Ok(Renewal::Expired { user }),
             SessionOutcome::Reused { user, rollback_detected } => Ok(Renewal::Reused { user, rollback_detected }),
-            SessionOutcome::Ended { .. } => Err(Error::Internal("an answer to another question")),
+            SessionOutcome::Opened { .. } | SessionOutcome::Ended { .. } => {
+                Err(Error::Internal("an answer to another question"))
+            }
         }
     }
 
     /// Opens a session after a password was checked. Errors: [`Error::AccountChanged`] where the account is no longer
     /// what it was checked against; no session is open then.
-    pub async fn open(&self, session: NewSession) -> Result<Grant> {
+    pub async fn open(&self, session: NewSession) -> Result<Opened> {
         match self.ask(SessionOperation::Open(session)).await? {
-            SessionOutcome::Granted(grant) => Ok(grant),
-            SessionOutcome::Expired { .. } | SessionOutcome::Reused { .. } | SessionOutcome::Ended { .. } => {
-                Err(Error::Internal("an answer to another question"))
-            }
+            SessionOutcome::Opened { grant, evicted } => Ok(Opened { grant, evicted }),
+            SessionOutcome::Granted(_)
+            | SessionOutcome::Expired { .. }
+            | SessionOutcome::Reused { .. }
+            | SessionOutcome::Ended { .. } => Err(Error::Internal("an answer to another question")),
         }
     }
 
     /// Ends a session; one that is over or unknown stays as it is. Whose it was, if it was live until now.
     pub async fn end(&self, session: SessionId, reason: EndReason) -> Result<Option<UserId>> {
-        match self.ask(SessionOperation::End { session, reason }).await? {
-            SessionOutcome::Ended { owner } => Ok(owner),
-            SessionOutcome::Granted(_) | SessionOutcome::Expired { .. } | SessionOutcome::Reused { .. } => {
-                Err(Error::Internal("an answer to another question"))
-            }
-        }
+        self.ending(SessionOperation::End { session, reason }).await
+    }
+
+    /// Ends a session of a user who asks under another or the same; one that is over stays as it is. Whose it was, if it was
+    /// live until now. Errors: [`Error::InvalidToken`] where the session that asks is over, [`Error::NoSuchSession`] where the
+    /// user has none of this id.
+    pub async fn end_own(&self, owner: UserId, asked_by: SessionId, session: SessionId) -> Result<Option<UserId>> {
+        self.ending(SessionOperation::EndOwn { owner, asked_by, session }).await
+    }
+
+    /// A user's live sessions, the one that was used last first.
+    pub async fn live(&self, user: UserId) -> Result<Vec<LiveSession>> {
+        ask(&self.0, List(user)).await
     }
 
     /// Takes one step of the sweeper, and forgets the endings that no access token can outlive.
@@ -127,6 +153,16 @@ impl Sessions {
         ask(&self.0, Ping).await
     }
 
+    async fn ending(&self, operation: SessionOperation) -> Result<Option<UserId>> {
+        match self.ask(operation).await? {
+            SessionOutcome::Ended { owner } => Ok(owner),
+            SessionOutcome::Granted(_)
+            | SessionOutcome::Opened { .. }
+            | SessionOutcome::Expired { .. }
+            | SessionOutcome::Reused { .. } => Err(Error::Internal("an answer to another question")),
+        }
+    }
+
     async fn ask(&self, operation: SessionOperation) -> Result<SessionOutcome> {
         ask(&self.0, Apply(operation)).await
     }
@@ -135,16 +171,19 @@ impl Sessions {
 /// Decides on a presented token in the next batch and answers after its commit.
 #[derive(Message)]
 #[rtype(result = "Result<SessionOutcome>")]
-struct Rotate(Presented);
+struct Rotate {
+    presented: Presented,
+    client: Client,
+}
 
 impl Handler<Rotate> for RefreshTokens {
     type Result = ResponseFuture<Result<SessionOutcome>>;
 
-    fn handle(&mut self, Rotate(presented): Rotate, context: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Rotate { presented, client }: Rotate, context: &mut Self::Context) -> Self::Result {
         // Asked here and not by whoever sent it: requests must be decided in the order of the times at which they asked, or
         // one that asked inside a window could come behind the rotation that another one asked for after it.
         let asked_at = self.clock.now();
-        commit(self, context, SessionOperation::Rotate { presented, asked_at })
+        commit(self, context, SessionOperation::Rotate { presented, asked_at, client })
     }
 }
 
@@ -161,6 +200,19 @@ impl Handler<Apply> for RefreshTokens {
     }
 }
 
+/// Changes nothing; answers with a user's live sessions.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<LiveSession>>")]
+struct List(UserId);
+
+impl Handler<List> for RefreshTokens {
+    type Result = ResponseFuture<Result<Vec<LiveSession>>>;
+
+    fn handle(&mut self, List(user): List, _: &mut Self::Context) -> Self::Result {
+        self.storage.live_sessions(user).boxed_local()
+    }
+}
+
 /// Removes a few rows that were over for long.
 #[derive(Message)]
 #[rtype(result = "Result<Swept>")]
@@ -170,16 +222,13 @@ impl Handler<Sweep> for RefreshTokens {
     type Result = ResponseFuture<Result<Swept>>;
 
     fn handle(&mut self, _: Sweep, _: &mut Self::Context) -> Self::Result {
-        let (swept, revocations, now) = (self.storage.sweep(), Arc::clone(&self.revocations), self.clock.now());
-        async move {
-            let swept = swept.await?;
-            // Once a pass: to look at every entry takes the time of many renewals.
-            if matches!(swept, Swept::Pass { .. }) {
-                revocations.prune(now);
-            }
-            Ok(swept)
+        let now = self.clock.now();
+        // By time and not by pass: one over a table of millions takes many access-token lifetimes.
+        if now >= self.pruned_at.plus(PRUNE_EVERY) {
+            self.pruned_at = now;
+            self.revocations.prune(now);
         }
-        .boxed_local()
+        self.storage.sweep().boxed_local()
     }
 }
 

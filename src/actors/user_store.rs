@@ -12,9 +12,10 @@ use super::ask;
 use super::group_commit::{GroupCommit, SharesCommits, commit};
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
-use crate::passwords::PasswordHash;
-use crate::storage::{Account, Fence, NewUser, Storage, UserOperation, UserOutcome};
+use crate::storage::{Account, Fence, NewUser, PasswordChange, Storage, UserOperation, UserOutcome};
+use crate::tokens::grant::Grant;
 use crate::tokens::principal::{Role, UserId, Username};
+use crate::tokens::refresh::SessionId;
 use crate::tokens::revocation::Revocations;
 
 /// The actor.
@@ -64,9 +65,10 @@ impl Users {
     pub async fn create(&self, user: NewUser) -> Result<Account> {
         match self.ask(UserOperation::Create(user)).await? {
             UserOutcome::Created(account) => Ok(account),
-            UserOutcome::Found(_) | UserOutcome::Changed | UserOutcome::Attempt(_) => {
-                Err(Error::Internal("an answer to another question"))
-            }
+            UserOutcome::Found(_)
+            | UserOutcome::PasswordChanged(_)
+            | UserOutcome::Changed
+            | UserOutcome::Attempt(_) => Err(Error::Internal("an answer to another question")),
         }
     }
 
@@ -74,16 +76,27 @@ impl Users {
     pub async fn find(&self, name: Username) -> Result<Option<Account>> {
         match self.ask(UserOperation::Find(name)).await? {
             UserOutcome::Found(account) => Ok(account),
-            UserOutcome::Created(_) | UserOutcome::Changed | UserOutcome::Attempt(_) => {
+            UserOutcome::Created(_)
+            | UserOutcome::PasswordChanged(_)
+            | UserOutcome::Changed
+            | UserOutcome::Attempt(_) => Err(Error::Internal("an answer to another question")),
+        }
+    }
+
+    /// Sets a new password, ends every session and opens one. Errors: [`Error::InvalidToken`] where the session that asks is
+    /// over, [`Error::AccountChanged`] where the account is no longer what the old password was checked against.
+    pub async fn change_password(&self, change: PasswordChange) -> Result<Grant> {
+        match self.ask(UserOperation::ChangePassword(change)).await? {
+            UserOutcome::PasswordChanged(grant) => Ok(grant),
+            UserOutcome::Created(_) | UserOutcome::Found(_) | UserOutcome::Changed | UserOutcome::Attempt(_) => {
                 Err(Error::Internal("an answer to another question"))
             }
         }
     }
 
-    /// Sets a new password and ends every session. Errors: [`Error::AccountChanged`] where the account is no longer
-    /// what the old password was checked against.
-    pub async fn change_password(&self, seen: Fence, hash: PasswordHash) -> Result<()> {
-        self.ask(UserOperation::ChangePassword { seen, hash }).await.map(|_| ())
+    /// Ends every session of a user who asks under one of them. Errors: [`Error::InvalidToken`] where that one is over.
+    pub async fn end_sessions(&self, user: UserId, asked_by: SessionId) -> Result<()> {
+        self.ask(UserOperation::EndSessions { user, asked_by }).await.map(|_| ())
     }
 
     /// Locks an account out, which ends every session, or lets it in again. Errors: [`Error::NoSuchUser`].
@@ -99,6 +112,12 @@ impl Users {
     /// Removes an account, which ends every session. Errors: [`Error::NoSuchUser`].
     pub async fn delete(&self, user: UserId) -> Result<()> {
         self.ask(UserOperation::Delete(user)).await.map(|_| ())
+    }
+
+    /// The same, asked for by its owner. Errors: [`Error::InvalidToken`] where the session that asks is over,
+    /// [`Error::AccountChanged`] where the account is no longer what the password was checked against, [`Error::LastAdmin`].
+    pub async fn delete_own(&self, seen: Fence, asked_by: SessionId) -> Result<()> {
+        self.ask(UserOperation::DeleteOwn { seen, asked_by }).await.map(|_| ())
     }
 
     /// Answers where the actor and the storage behind it do.

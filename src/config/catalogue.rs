@@ -30,6 +30,7 @@ pub(super) const ACCESS_TOKEN_TTL: Setting = setting("ACCESS_TOKEN_TTL", "15m");
 pub(super) const REFRESH_TOKEN_TTL: Setting = setting("REFRESH_TOKEN_TTL", "7d");
 pub(super) const SESSION_TTL: Setting = setting("SESSION_TTL", "30d");
 pub(super) const REFRESH_GRACE: Setting = setting("REFRESH_GRACE", "10s");
+pub(super) const MAX_SESSIONS_PER_USER: Setting = setting("MAX_SESSIONS_PER_USER", "50");
 pub(super) const PASSWORD_POLICY: Setting = setting("PASSWORD_POLICY", "basic");
 pub(super) const BCRYPT_COST: Setting = setting("BCRYPT_COST", "12");
 pub(super) const ALLOW_WEAK_HASH: Setting = setting("ALLOW_WEAK_HASH", "0");
@@ -43,7 +44,7 @@ pub(super) const LOG_FORMAT: Setting = setting("LOG_FORMAT", "text");
 pub(super) const RUST_LOG: Setting = setting("RUST_LOG", "info");
 
 /// Every setting there is, in the order of `.env.example`.
-pub(super) const ALL: [Setting; 25] = [
+pub(super) const ALL: [Setting; 26] = [
     HOST,
     PORT,
     CORS_ORIGINS,
@@ -58,6 +59,7 @@ pub(super) const ALL: [Setting; 25] = [
     REFRESH_TOKEN_TTL,
     SESSION_TTL,
     REFRESH_GRACE,
+    MAX_SESSIONS_PER_USER,
     PASSWORD_POLICY,
     BCRYPT_COST,
     ALLOW_WEAK_HASH,

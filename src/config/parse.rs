@@ -39,6 +39,9 @@ const LEAST_COST: u64 = 4;
 const GREATEST_COST: u64 = 16;
 /// The least cost that resists guessing offline (OWASP, Password Storage Cheat Sheet).
 pub(super) const LEAST_STRONG_COST: u32 = 10;
+/// A login looks at all live sessions of its user, and the list shows them all: ten thousand are a few milliseconds of the
+/// storage thread and two megabytes of answer. An account that needs more is used by more than one.
+const MOST_SESSIONS: usize = 10_000;
 /// More threads than any machine has cores; above it the number is a slip.
 pub(super) const MOST_THREADS: usize = 1024;
 
@@ -172,10 +175,18 @@ pub(super) fn switch(text: &str) -> Parsed<bool> {
 
 /// How many threads; `WORKERS` and `HASH_THREADS`.
 pub(super) fn threads(text: &str) -> Parsed<usize> {
-    whole_number(text)
-        .and_then(|number| usize::try_from(number).ok())
-        .filter(|number| (1..=MOST_THREADS).contains(number))
-        .ok_or("not a number from 1 to 1024")
+    count(text, MOST_THREADS).ok_or("not a number from 1 to 1024")
+}
+
+/// How many live sessions a user may have: at least the one that a login opens.
+pub(super) fn max_sessions(text: &str) -> Parsed<usize> {
+    count(text, MOST_SESSIONS).ok_or("not a number from 1 to 10000")
+}
+
+/// From one to `most`.
+fn count(text: &str, most: usize) -> Option<usize> {
+    let number = whole_number(text).and_then(|number| usize::try_from(number).ok());
+    number.filter(|number| (1..=most).contains(number))
 }
 
 /// Zero turns away whoever cannot begin at once.
@@ -267,12 +278,16 @@ mod tests {
     fn numbers_keep_to_their_limits() {
         assert_eq!((port("0"), port("65535")), (Ok(0), Ok(65535)));
         assert_eq!((threads("1"), threads("1024")), (Ok(1), Ok(1024)));
+        assert_eq!((max_sessions("1"), max_sessions("10000")), (Ok(1), Ok(10_000)));
         assert_eq!((bcrypt_cost("4"), bcrypt_cost("16")), (Ok(4), Ok(16)));
         for text in ["", "65536", "-1", "+80", "80 ", "0x50", "8_0", "eighty", "99999999999999999999"] {
             assert!(port(text).is_err(), "{text}");
         }
         for text in ["0", "1025", "", "2.5"] {
             assert!(threads(text).is_err(), "{text}");
+        }
+        for text in ["0", "10001", "", "off", "-1"] {
+            assert!(max_sessions(text).is_err(), "{text}");
         }
         for text in ["3", "17", "31", "12.0", ""] {
             assert!(bcrypt_cost(text).is_err(), "{text}");

@@ -193,11 +193,15 @@ fn domain_entry(error: &Error) -> (&'static Problem, Cow<'static, str>) {
         Error::InvalidUsername => (&problem::INVALID_USERNAME, problem::INVALID_USERNAME.cause),
         Error::UsernameTaken => (&problem::USERNAME_TAKEN, "This username is taken."),
         Error::WeakPassword(refusal) => return (&problem::WEAK_PASSWORD, password_detail(*refusal)),
+        Error::WrongPassword => (&problem::WRONG_PASSWORD, "The current password is another."),
+        Error::LastAdmin => (&problem::LAST_ADMIN, "The account is the only enabled admin."),
+        Error::UnchangedPassword => (&problem::UNCHANGED_PASSWORD, "The new password is the current one."),
         // A login that a password change overtook was made with credentials that are valid no more.
         Error::InvalidCredentials | Error::AccountChanged => {
             (&problem::INVALID_CREDENTIALS, "The username or the password is wrong.")
         }
         Error::NoSuchUser => (&problem::NOT_FOUND, "There is no such user."),
+        Error::NoSuchSession => (&problem::NOT_FOUND, "You have no such session."),
         Error::MissingToken => (&problem::MISSING_TOKEN, "This call needs an access token."),
         Error::InvalidToken => (&problem::INVALID_TOKEN, "The access token is not valid, or not any more."),
         Error::InvalidGrant(_) => (&problem::INVALID_GRANT, "The refresh token is not valid, or not any more."),
@@ -227,7 +231,11 @@ fn domain_advice(error: &Error) -> Option<(HeaderName, HeaderValue)> {
         Error::InvalidUsername
         | Error::UsernameTaken
         | Error::WeakPassword(_)
+        | Error::WrongPassword
+        | Error::UnchangedPassword
+        | Error::LastAdmin
         | Error::NoSuchUser
+        | Error::NoSuchSession
         | Error::Unavailable
         | Error::Internal(_) => None,
     }
@@ -275,9 +283,13 @@ mod tests {
             (Error::InvalidUsername.into(), 422, "invalid_username", "", ""),
             (Error::UsernameTaken.into(), 409, "username_taken", "", ""),
             (Error::WeakPassword(PasswordRefusal::TooLong).into(), 422, "weak_password", "", ""),
+            (Error::WrongPassword.into(), 403, "wrong_password", "", ""),
+            (Error::LastAdmin.into(), 409, "last_admin", "", ""),
+            (Error::UnchangedPassword.into(), 422, "unchanged_password", "", ""),
             (Error::InvalidCredentials.into(), 401, "invalid_credentials", "www-authenticate", plain),
             (Error::AccountChanged.into(), 401, "invalid_credentials", "www-authenticate", plain),
             (Error::NoSuchUser.into(), 404, "not_found", "", ""),
+            (Error::NoSuchSession.into(), 404, "not_found", "", ""),
             (Error::MissingToken.into(), 401, "missing_token", "www-authenticate", plain),
             (
                 Error::InvalidToken.into(),

@@ -6,15 +6,14 @@
 //!
 //! permit (503) -> attempt (429) and account -> hash -> session, with which the attempt is given back
 
-use actix_web::HttpRequest;
-use actix_web::http::header;
 use actix_web::web::Data;
 use serde::Deserialize;
 
 use crate::actors::password_hasher::HashPermit;
-use crate::actors::{Account, LONGEST_USER_AGENT, NewSession};
+use crate::actors::refresh_tokens::Opened;
+use crate::actors::{Account, Client, NewSession, UserAgent};
 use crate::error::Error;
-use crate::events::{self, LoginFailure};
+use crate::events::{self, GrantedFor, LoginFailure};
 use crate::handlers::attempt::Attempt;
 use crate::handlers::error::ApiError;
 use crate::handlers::json::{Json, RequestBody};
@@ -44,14 +43,13 @@ impl RequestBody for Credentials {
 pub async fn login(
     services: Data<Services>,
     trail: Trail,
-    request: HttpRequest,
+    client: Client,
     body: Json<Credentials>,
 ) -> Result<Json<TokenResponse>, ApiError> {
-    let client = Client::of(&request, &trail);
     // The permit comes first, so that a flood never reaches the store.
     let permit = services.hashing.admit()?;
     let (attempt, account) = Attempt::begin(&services, &trail, &body.username).await?;
-    let login = Login { services: &services, trail: &trail, attempt: &attempt, client: &client };
+    let login = Login { services: &services, trail: &trail, attempt: &attempt, client };
     let mut tried = login.open_session(permit, account, &body.password).await?;
     for _ in 1..TRIES {
         let Tried::Failed { reason: LoginFailure::AccountChanged, .. } = tried else { break };
@@ -81,7 +79,7 @@ struct Login<'a> {
     services: &'a Data<Services>,
     trail: &'a Trail,
     attempt: &'a Attempt,
-    client: &'a Client,
+    client: Client,
 }
 
 impl Login<'_> {
@@ -117,8 +115,7 @@ impl Login<'_> {
         let session = NewSession {
             seen: account.fence(),
             stronger_hash,
-            user_agent: self.client.user_agent.clone(),
-            ip: self.client.ip.clone(),
+            client: self.client,
             reservation: self.attempt.reservation(),
         };
         match to_the_end(open(self.services.clone(), self.trail.clone(), session)).await {
@@ -130,30 +127,14 @@ impl Login<'_> {
 }
 
 async fn open(services: Data<Services>, trail: Trail, session: NewSession) -> Result<Grant, Error> {
-    let user_agent = session.user_agent.clone();
-    let grant = services.sessions.open(session).await?;
+    let user_agent = session.client.user_agent;
+    let Opened { grant, evicted } = services.sessions.open(session).await?;
     let (user, session) = (grant.principal.id, grant.session);
     trail.note_user(user);
     trail.note_session(session);
     events::login_succeeded(&trail, user, session);
-    events::session_created(&trail, user, session, user_agent.as_deref());
-    events::tokens_created(&trail, user, session);
+    events::session_created(&trail, user, session, user_agent.as_ref().map(UserAgent::as_str));
+    events::tokens_created(&trail, GrantedFor::Login, user, session);
+    evicted.into_iter().for_each(|evicted| events::session_evicted(&trail, user, evicted));
     Ok(grant)
-}
-
-/// Where a session comes from, for its owner's list of sessions.
-struct Client {
-    user_agent: Option<String>,
-    ip: Option<String>,
-}
-
-impl Client {
-    fn of(request: &HttpRequest, trail: &Trail) -> Self {
-        let user_agent = request.headers().get(header::USER_AGENT).map(|agent| {
-            let mut agent = String::from_utf8_lossy(agent.as_bytes()).replace(char::is_control, " ");
-            agent.truncate(agent.floor_char_boundary(LONGEST_USER_AGENT));
-            agent
-        });
-        Self { user_agent, ip: trail.ip().map(|ip| ip.to_string()) }
-    }
 }

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::actors::EndReason;
 use crate::error::Error;
-use crate::events;
+use crate::events::{self, RevocationCause};
 use crate::handlers::error::ApiError;
 use crate::handlers::json::OptionalJson;
 use crate::handlers::refresh_token::RefreshRequest;
@@ -42,7 +42,7 @@ async fn end(services: Data<Services>, trail: Trail, session: SessionId) -> Resu
     trail.note_session(session);
     if let Some(user) = services.sessions.end(session, EndReason::Logout).await? {
         trail.note_user(user);
-        events::tokens_revoked(&trail, user, session);
+        events::tokens_revoked(&trail, RevocationCause::Logout, user, session);
     }
     Ok(())
 }

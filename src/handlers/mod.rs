@@ -3,12 +3,14 @@
 //! Owns the shape of requests and answers, and no rule behind them: a handler parses, asks and answers. Storage is never
 //! named here; whoever wants something from it asks an actor.
 //!
-//! - the calls, one file each: [`welcome`], [`register`], [`login`], [`refresh_token`], [`logout`], [`profile`], [`health`],
-//!   [`problems`]
+//! - the calls, one file each: [`welcome`], [`register`], [`login`], [`refresh_token`], [`logout`], [`logout_all`], [`profile`],
+//!   [`sessions`], [`password`], [`delete_account`], [`health`], [`problems`]
 //! - [`services`]: what they ask
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
 //! - [`json`]: request bodies and answers
 //! - [`attempt`]: what every call begins that checks a password
+//! - `client`: where a request comes from
+//! - `current_password`: the password, asked for again
 //! - `unstoppable`: work that ends even where its client does not wait
 //! - [`error`]: the one table of statuses; [`problem`]: the catalogue of error codes
 
@@ -20,11 +22,16 @@ use crate::middleware::authenticate::authenticate;
 
 pub mod attempt;
 mod body_headers;
+mod client;
+mod current_password;
+pub mod delete_account;
 pub mod error;
 pub mod health;
 pub mod json;
 pub mod login;
 pub mod logout;
+pub mod logout_all;
+pub mod password;
 pub mod problem;
 pub mod problems;
 pub mod profile;
@@ -32,6 +39,7 @@ pub mod refresh_token;
 pub mod register;
 pub mod routes;
 pub mod services;
+pub mod sessions;
 mod unstoppable;
 pub mod welcome;
 
@@ -43,6 +51,11 @@ pub fn route_table(app: &mut ServiceConfig) {
         .service(at("/api/refresh_token").post(refresh_token::refresh_token))
         .service(at("/api/logout").post(logout::logout))
         .service(at("/api/profile").get(profile::profile).behind(|| from_fn(authenticate)))
+        .service(at("/api/sessions").get(sessions::list).behind(|| from_fn(authenticate)))
+        .service(at("/api/sessions/{id}").delete(sessions::end).behind(|| from_fn(authenticate)))
+        .service(at("/api/logout_all").post(logout_all::logout_all).behind(|| from_fn(authenticate)))
+        .service(at("/api/password").put(password::password).behind(|| from_fn(authenticate)))
+        .service(at("/api/delete_account").post(delete_account::delete_account).behind(|| from_fn(authenticate)))
         .service(at("/healthz").get(health::healthz))
         .service(at("/readyz").get(health::readyz))
         .service(at("/problems").get(problems::problems))

@@ -84,6 +84,9 @@ catalogue! {
     INVALID_GRANT = UNAUTHORIZED "invalid_grant", "Refresh token refused",
         cause: "The refresh token buys nothing; the member `reason` says `unknown`, `expired`, `revoked` or `reused`.",
         remedy: "Forget both tokens and log in again: on renewal this answer alone is final.";
+    WRONG_PASSWORD = FORBIDDEN "wrong_password", "Wrong password",
+        cause: "The call asks for the account's current password, and what was sent is another.",
+        remedy: "Ask for the current password again; the session lives on.";
     NOT_FOUND = NOT_FOUND "not_found", "Not found",
         cause: "Nothing has this address, or nothing that the caller may see.",
         remedy: "Check the path and the id.";
@@ -96,6 +99,9 @@ catalogue! {
     USERNAME_TAKEN = CONFLICT "username_taken", "Username taken",
         cause: "Somebody already has this name, whatever its case.",
         remedy: "Choose another name.";
+    LAST_ADMIN = CONFLICT "last_admin", "Last admin",
+        cause: "The account is the only enabled admin: without it nobody could administer the service.",
+        remedy: "Make another account an admin first.";
     PAYLOAD_TOO_LARGE = PAYLOAD_TOO_LARGE "payload_too_large", "Payload too large",
         cause: "The request's body is longer than 16 KiB.",
         remedy: "Send less; no call of this service needs as much.";
@@ -108,6 +114,9 @@ catalogue! {
     WEAK_PASSWORD = UNPROCESSABLE_ENTITY "weak_password", "Password not accepted",
         cause: "The password is outside the policy; `detail` names the rule.",
         remedy: "Choose another password.";
+    UNCHANGED_PASSWORD = UNPROCESSABLE_ENTITY "unchanged_password", "Password unchanged",
+        cause: "The new password is the current one.",
+        remedy: "Choose another password; nothing was changed and no session was ended.";
     TOO_MANY_ATTEMPTS = TOO_MANY_REQUESTS "too_many_attempts", "Too many attempts",
         cause: "Too many passwords were tried, for this account or from this address, or too many accounts registered from it; this time none was looked at.",
         remedy: "Wait for the seconds in `Retry-After`; until then the right password is refused as well.";

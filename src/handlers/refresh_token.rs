@@ -4,6 +4,7 @@ use actix_web::web::Data;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::actors::Client;
 use crate::actors::refresh_tokens::Renewal;
 use crate::error::{Error, GrantRefusal};
 use crate::events;
@@ -35,19 +36,20 @@ impl Drop for RefreshRequest {
 pub async fn refresh_token(
     services: Data<Services>,
     trail: Trail,
+    client: Client,
     body: Json<RefreshRequest>,
 ) -> Result<Json<TokenResponse>, ApiError> {
     let presented = services.refresh_keys.verify(&body.refresh_token)?;
-    let grant = to_the_end(renew(services.clone(), trail, presented)).await?;
+    let grant = to_the_end(renew(services.clone(), trail, presented, client)).await?;
     Ok(Json(services.issue(&grant)?))
 }
 
 /// Presents the token and logs what came of it. Not to be stopped by whoever presented it: a thief who hangs up at once
 /// would end the session and leave no trace.
-async fn renew(services: Data<Services>, trail: Trail, presented: Presented) -> Result<Grant, Error> {
+async fn renew(services: Data<Services>, trail: Trail, presented: Presented, client: Client) -> Result<Grant, Error> {
     let session = presented.session;
     trail.note_session(session);
-    let (user, renewed) = match services.sessions.rotate(presented).await? {
+    let (user, renewed) = match services.sessions.rotate(presented, client).await? {
         Renewal::Granted(grant) => {
             events::tokens_renewed(&trail, grant.principal.id, session);
             (grant.principal.id, Ok(grant))

@@ -110,7 +110,12 @@ impl Services {
 
     /// Whether an authentic token is accepted now: what is asked of every token at every request.
     fn stands(&self, authentic: &Authentic) -> bool {
-        let Identity { principal, session, .. } = &authentic.identity;
-        authentic.is_valid_at(self.clock.now()) && !self.revocations.refuses(*session, principal.id, principal.version)
+        authentic.is_valid_at(self.clock.now()) && !self.is_over(&authentic.identity)
+    }
+
+    /// Whether what an access token stood for ended or changed since it was issued.
+    pub fn is_over(&self, identity: &Identity) -> bool {
+        let principal = &identity.principal;
+        self.revocations.refuses(identity.session, principal.id, principal.version)
     }
 }

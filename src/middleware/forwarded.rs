@@ -13,7 +13,7 @@ use actix_web::http::header::{HeaderMap, X_FORWARDED_FOR};
 use ipnet::IpNet;
 
 use crate::events;
-use crate::throttle::Origin;
+use crate::throttle::{Origin, StandsFor};
 
 /// The proxies that are believed.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ impl Proxies {
     /// Who sent a request that arrived from `peer`.
     pub(super) fn origin(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Origin {
         let Some(peer) = peer.map(|peer| peer.ip().to_canonical()) else {
-            return Origin { ip: None, is_counted: false };
+            return Origin { ip: None, stands_for: StandsFor::Many };
         };
         if !headers.contains_key(X_FORWARDED_FOR) {
             return self.ending_at(peer);
@@ -45,13 +45,12 @@ impl Proxies {
         if is_forgotten && !self.warned.swap(true, Ordering::Relaxed) {
             events::proxy_not_trusted(peer);
         }
-        Origin { ip: Some(peer), is_counted: !is_forgotten }
+        known(peer, is_forgotten)
     }
 
-    /// The address where the walk ended. A trusted one is a proxy that sent no client's address on, and many may be behind
-    /// it; this host's own is that of tools that run here.
+    /// The address where the walk ended. A trusted one is a proxy that sent no client's address on, and many may be behind it.
     fn ending_at(&self, ip: IpAddr) -> Origin {
-        Origin { ip: Some(ip), is_counted: !ip.is_loopback() && !self.trusts(ip) }
+        known(ip, self.trusts(ip))
     }
 
     fn walk(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
@@ -73,6 +72,18 @@ impl Proxies {
     fn trusts(&self, ip: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(&ip))
     }
+}
+
+/// An address that was found; this host's own is that of tools that run here, proxy or not.
+fn known(ip: IpAddr, is_proxy: bool) -> Origin {
+    let stands_for = if ip.is_loopback() {
+        StandsFor::ThisHost
+    } else if is_proxy {
+        StandsFor::Many
+    } else {
+        StandsFor::Client
+    };
+    Origin { ip: Some(ip), stands_for }
 }
 
 /// An address as proxies write it: alone, with a port, in brackets.
@@ -99,6 +110,7 @@ mod tests {
     use actix_web::http::header::HeaderValue;
 
     use super::*;
+    use crate::throttle::StandsFor::{Client, Many, ThisHost};
 
     const TRUSTED: &str = "127.0.0.1/32,10.0.0.0/8,fd00::/8,2001:db8:ffff::7/128";
 
@@ -114,9 +126,9 @@ mod tests {
         headers
     }
 
-    fn origin(proxies: &Proxies, peer: &str, lines: &[&[u8]]) -> (String, bool) {
+    fn origin(proxies: &Proxies, peer: &str, lines: &[&[u8]]) -> (String, StandsFor) {
         let origin = proxies.origin(Some(SocketAddr::new(peer.parse().unwrap(), 50_000)), &headers(lines));
-        (origin.ip.unwrap().to_string(), origin.is_counted)
+        (origin.ip.unwrap().to_string(), origin.stands_for)
     }
 
     #[test]
@@ -138,50 +150,50 @@ mod tests {
             ("203.0.113.7", &[b"192.0.2.1, 10.0.0.1"], "203.0.113.7"),
         ];
         for (peer, lines, client) in table {
-            assert_eq!(origin(&proxies(), peer, lines), (client.to_owned(), true), "{peer} {lines:?}");
+            assert_eq!(origin(&proxies(), peer, lines), (client.to_owned(), Client), "{peer} {lines:?}");
         }
     }
 
     #[test]
-    fn a_walk_that_ends_at_a_proxy_or_at_this_host_counts_nobody() {
-        let table: [(&str, &[&[u8]], &str); 10] = [
-            ("127.0.0.1", &[], "127.0.0.1"),
-            ("::1", &[], "::1"),
-            ("10.0.0.1", &[], "10.0.0.1"),
-            ("10.0.0.1", &[b""], "10.0.0.1"),
-            ("10.0.0.1", &[b"unknown"], "10.0.0.1"),
-            ("10.0.0.1", &[b"192.0.2.1, \xff\xfe"], "10.0.0.1"),
-            ("10.0.0.1", &[b"192.0.2.1, 192.0.2.256, 10.0.0.2"], "10.0.0.2"),
-            ("10.0.0.1", &[b"192.0.2.1,, 10.0.0.2"], "10.0.0.2"),
-            ("10.0.0.1", &[b"10.0.0.3, 10.0.0.2"], "10.0.0.3"),
-            ("10.0.0.1", &[b"192.0.2.1, 127.0.0.9"], "127.0.0.9"),
+    fn a_walk_that_ends_at_a_proxy_or_at_this_host_is_no_clients() {
+        let table: [(&str, &[&[u8]], &str, StandsFor); 10] = [
+            ("127.0.0.1", &[], "127.0.0.1", ThisHost),
+            ("::1", &[], "::1", ThisHost),
+            ("10.0.0.1", &[], "10.0.0.1", Many),
+            ("10.0.0.1", &[b""], "10.0.0.1", Many),
+            ("10.0.0.1", &[b"unknown"], "10.0.0.1", Many),
+            ("10.0.0.1", &[b"192.0.2.1, \xff\xfe"], "10.0.0.1", Many),
+            ("10.0.0.1", &[b"192.0.2.1, 192.0.2.256, 10.0.0.2"], "10.0.0.2", Many),
+            ("10.0.0.1", &[b"192.0.2.1,, 10.0.0.2"], "10.0.0.2", Many),
+            ("10.0.0.1", &[b"10.0.0.3, 10.0.0.2"], "10.0.0.3", Many),
+            ("10.0.0.1", &[b"192.0.2.1, 127.0.0.9"], "127.0.0.9", ThisHost),
         ];
-        for (peer, lines, ip) in table {
-            assert_eq!(origin(&proxies(), peer, lines), (ip.to_owned(), false), "{peer} {lines:?}");
+        for (peer, lines, ip, stands_for) in table {
+            assert_eq!(origin(&proxies(), peer, lines), (ip.to_owned(), stands_for), "{peer} {lines:?}");
         }
         let nobody = proxies().origin(None, &headers(&[b"192.0.2.1"]));
-        assert_eq!(nobody, Origin { ip: None, is_counted: false });
+        assert_eq!(nobody, Origin { ip: None, stands_for: Many });
     }
 
     #[test]
     fn without_the_header_a_peer_is_itself() {
         for peer in ["192.0.2.1", "192.168.0.7", "2001:db8::1"] {
-            assert_eq!(origin(&Proxies::default(), peer, &[]), (peer.to_owned(), true));
+            assert_eq!(origin(&Proxies::default(), peer, &[]), (peer.to_owned(), Client));
         }
     }
 
     #[test]
-    fn a_peer_of_ones_own_network_that_is_not_listed_is_warned_about_once_and_stands_for_nobody() {
-        let peers =
-            ["127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.0.1", "169.254.0.1", "100.64.0.1", "fd12::1", "fe80::1"];
-        for peer in peers {
+    fn a_peer_of_ones_own_network_that_is_not_listed_is_warned_about_once_and_is_no_client() {
+        let peers = ["10.0.0.1", "172.16.0.1", "192.168.0.1", "169.254.0.1", "100.64.0.1", "fd12::1", "fe80::1"];
+        let peers = peers.map(|peer| (peer, Many)).into_iter().chain([("127.0.0.1", ThisHost), ("::1", ThisHost)]);
+        for (peer, stands_for) in peers {
             let proxies = Proxies::default();
-            assert_eq!(origin(&proxies, peer, &[b"192.0.2.1"]), (peer.to_owned(), false));
+            assert_eq!(origin(&proxies, peer, &[b"192.0.2.1"]), (peer.to_owned(), stands_for));
             assert!(proxies.warned.load(Ordering::Relaxed), "{peer}");
         }
         let proxies = Proxies::default();
         for peer in ["203.0.113.7", "172.32.0.1", "100.128.0.1", "2001:db8::1"] {
-            assert_eq!(origin(&proxies, peer, &[b"192.0.2.1"]), (peer.to_owned(), true));
+            assert_eq!(origin(&proxies, peer, &[b"192.0.2.1"]), (peer.to_owned(), Client));
         }
         assert!(!proxies.warned.load(Ordering::Relaxed));
     }

@@ -19,12 +19,11 @@ use crate::tokens::refresh::{Presented, SessionId};
 use crate::tokens::revocation::Revocation;
 
 mod attempts;
+mod client;
 pub mod sqlite;
 
 pub use self::attempts::{AttemptOperation, AttemptOutcome};
-
-/// The bytes of a user agent that are kept: enough to recognise a browser, little enough to keep rows small.
-pub const LONGEST_USER_AGENT: usize = 120;
+pub use self::client::{Client, LONGEST_USER_AGENT, UserAgent};
 
 /// A batch on its way through an engine. [`Error::Unavailable`](crate::error::Error::Unavailable) means that nothing of it is known to be done.
 pub type Pending<Outcome> = BoxFuture<'static, Result<Committed<Outcome>>>;
@@ -45,6 +44,10 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Applies operations on users, in order, in one transaction.
     fn users(&self, batch: Vec<UserOperation>) -> Pending<UserOutcome>;
+
+    /// A user's live sessions, the one that was used last first; none where the user is gone or disabled. Sees everything that
+    /// was answered before it was asked, and keeps no batch waiting.
+    fn live_sessions(&self, user: UserId) -> BoxFuture<'static, Result<Vec<LiveSession>>>;
 
     /// The endings that access tokens may still be alive of.
     fn revocations(&self) -> BoxFuture<'static, Result<Vec<Revocation>>>;
@@ -70,8 +73,11 @@ pub enum SessionOperation {
         presented: Presented,
         /// When it was presented, by this process's clock: waiting for a batch does not count against a grace window.
         asked_at: Timestamp,
+        /// Who presented it: noted with a rotation.
+        client: Client,
     },
-    /// Opens a session, if the account is still what the password was checked against.
+    /// Opens a session, if the account is still what the password was checked against. Where the user has as many as they
+    /// may have, the least recently renewed of the live ones end.
     Open(NewSession),
     /// Ends a session; one that is over or unknown stays as it is.
     End {
@@ -80,13 +86,31 @@ pub enum SessionOperation {
         /// Why, for the row.
         reason: EndReason,
     },
+    /// Ends a session of its owner's, who asks under another or the same; one that is over stays as it is. Refused with
+    /// [`Error::InvalidToken`](crate::error::Error::InvalidToken) where the session that asks is not live, with
+    /// [`Error::NoSuchSession`](crate::error::Error::NoSuchSession) where the owner has none of this id.
+    EndOwn {
+        /// Who asks.
+        owner: UserId,
+        /// Under which session.
+        asked_by: SessionId,
+        /// Which one is to end.
+        session: SessionId,
+    },
 }
 
 /// What became of it.
 #[derive(Debug)]
 pub enum SessionOutcome {
-    /// Opened or renewed.
+    /// Renewed.
     Granted(Grant),
+    /// Opened.
+    Opened {
+        /// The new session.
+        grant: Grant,
+        /// Sessions of the same user that were ended to make room for it.
+        evicted: Vec<SessionId>,
+    },
     /// The session is past a limit; nothing was changed.
     Expired {
         /// Whose session it was.
@@ -99,7 +123,7 @@ pub enum SessionOutcome {
         /// The token was newer than the row: the database went back in time.
         rollback_detected: bool,
     },
-    /// An [`SessionOperation::End`] was done; whether there was anything left to end.
+    /// An [`SessionOperation::End`] or [`SessionOperation::EndOwn`] was done; whether there was anything left to end.
     Ended {
         /// Whose session it was; nobody's where it was over before, or unknown.
         owner: Option<UserId>,
@@ -113,6 +137,10 @@ pub enum EndReason {
     Logout,
     /// A spent token was presented outside the grace window.
     Reuse,
+    /// Its owner picked it from the list of their sessions.
+    Revoked,
+    /// Its owner opened more sessions than they may have, and this one was not renewed for the longest time.
+    Evicted,
 }
 
 impl EndReason {
@@ -121,6 +149,8 @@ impl EndReason {
         match self {
             Self::Logout => "logout",
             Self::Reuse => "reuse",
+            Self::Revoked => "revoked",
+            Self::Evicted => "evicted",
         }
     }
 }
@@ -132,10 +162,8 @@ pub struct NewSession {
     pub seen: Fence,
     /// A hash at today's cost, to be stored with the session where the account's was cheaper.
     pub stronger_hash: Option<PasswordHash>,
-    /// What the client calls itself, cut to [`LONGEST_USER_AGENT`].
-    pub user_agent: Option<String>,
-    /// The client's address.
-    pub ip: Option<String>,
+    /// Where it is opened from.
+    pub client: Client,
     /// What the attempt held that checked the password: given back with this, as a success.
     pub reservation: Option<Reservation>,
 }
@@ -159,12 +187,17 @@ pub enum UserOperation {
     Create(NewUser),
     /// Looks an account up by name, without regard to case.
     Find(Username),
-    /// Sets a new password and ends every session, if the account is still what the old one was checked against.
-    ChangePassword {
-        /// What was read before the old password was checked.
-        seen: Fence,
-        /// The new hash.
-        hash: PasswordHash,
+    /// Sets a new password, ends every session and opens one. Refused with
+    /// [`Error::InvalidToken`](crate::error::Error::InvalidToken) where the session that asks is not live, with
+    /// [`Error::AccountChanged`](crate::error::Error::AccountChanged) where the account is not what the old password was checked against.
+    ChangePassword(PasswordChange),
+    /// Ends every session of a user who asks under one of them. Refused with
+    /// [`Error::InvalidToken`](crate::error::Error::InvalidToken) where that one is not live.
+    EndSessions {
+        /// Whose.
+        user: UserId,
+        /// Under which session.
+        asked_by: SessionId,
     },
     /// Disables an account, which ends every session, or enables it again.
     SetDisabled {
@@ -182,6 +215,16 @@ pub enum UserOperation {
     },
     /// Removes an account, which ends every session; the name is free.
     Delete(UserId),
+    /// The same, asked for by its owner. Refused with [`Error::InvalidToken`](crate::error::Error::InvalidToken) where the
+    /// session that asks is not live, with [`Error::AccountChanged`](crate::error::Error::AccountChanged) where the account is
+    /// not what the password was checked against, with [`Error::LastAdmin`](crate::error::Error::LastAdmin) where no other
+    /// enabled admin would be left.
+    DeleteOwn {
+        /// The account as it was read before the password was checked.
+        seen: Fence,
+        /// The session that asks.
+        asked_by: SessionId,
+    },
     /// Counts attempts to guess a password.
     Attempt(AttemptOperation),
 }
@@ -193,10 +236,25 @@ pub enum UserOutcome {
     Created(Account),
     /// The account with this name, if there is one.
     Found(Option<Account>),
-    /// The write was done.
+    /// The password was changed, and this session opened.
+    PasswordChanged(Grant),
+    /// Another write was done.
     Changed,
     /// An attempt was counted, refused or settled.
     Attempt(AttemptOutcome),
+}
+
+/// A password to be changed by its owner.
+#[derive(Debug, Clone)]
+pub struct PasswordChange {
+    /// The account as it was read before the old password was checked.
+    pub seen: Fence,
+    /// Of the new password.
+    pub hash: PasswordHash,
+    /// The session that asks.
+    pub asked_by: SessionId,
+    /// Where it is asked from.
+    pub client: Client,
 }
 
 /// An account to be added.
@@ -230,6 +288,23 @@ impl Account {
     pub fn fence(&self) -> Fence {
         Fence { user: self.principal.id, epoch: self.epoch, hash: self.hash.clone() }
     }
+}
+
+/// A session that can be renewed, as its owner is shown it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveSession {
+    /// Which.
+    pub id: SessionId,
+    /// When it was opened.
+    pub created_at: Timestamp,
+    /// When it was last rotated, or else opened.
+    pub last_used_at: Timestamp,
+    /// When it ends unless it is renewed.
+    pub expires_at: Timestamp,
+    /// What the client that used it last calls itself.
+    pub user_agent: Option<String>,
+    /// Where it was used last.
+    pub ip: Option<String>,
 }
 
 /// What a step of the sweeper did.

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use aws_lc_rs::hmac;
 
 use super::origin::network;
-use super::{Attempt, Origin};
+use super::{Attempt, Origin, StandsFor};
 use crate::config::Secret;
 use crate::tokens::principal::Username;
 
@@ -62,7 +62,7 @@ impl Keys {
             account: self.key(ACCOUNT, &[], account.as_bytes()),
             address: self.key(ADDRESS, &address, &[]),
             pair: self.key(PAIR, &address, account.as_bytes()),
-            is_address_counted: origin.is_counted && origin.ip.is_some(),
+            from: if origin.ip.is_some() { origin.stands_for } else { StandsFor::Many },
         }
     }
 
@@ -84,7 +84,7 @@ mod tests {
 
     fn attempt(name: &str, ip: &str) -> Attempt {
         let secret = Secret::new(b"0123456789abcdef0123456789abcdef".to_vec());
-        Keys::new(&secret).attempt(name, Origin { ip: ip.parse().ok(), is_counted: true })
+        Keys::new(&secret).attempt(name, Origin { ip: ip.parse().ok(), stands_for: StandsFor::Client })
     }
 
     fn keys(name: &str, ip: &str) -> [Key; 3] {
@@ -116,8 +116,8 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_not_known_is_not_counted() {
-        assert!(attempt("alice", "192.0.2.1").is_address_counted);
-        assert!(!attempt("alice", "nowhere").is_address_counted);
+    fn an_address_that_nobody_knows_stands_for_many() {
+        assert_eq!(attempt("alice", "192.0.2.1").from, StandsFor::Client);
+        assert_eq!(attempt("alice", "nowhere").from, StandsFor::Many);
     }
 }

@@ -15,7 +15,7 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 
-use super::origin::{Origin, network};
+use super::origin::{Origin, StandsFor, network};
 use super::told::Told;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Rate;
@@ -54,7 +54,9 @@ impl Registrations {
 
     /// Counts a registration. Errors: one more than its address may make; nothing was counted.
     pub fn admit(&self, origin: Origin) -> Result<(), Refused> {
-        let (Some(limited), Some(ip), true) = (&self.0, origin.ip, origin.is_counted) else { return Ok(()) };
+        let (Some(limited), Some(ip), StandsFor::Client) = (&self.0, origin.ip, origin.stands_for) else {
+            return Ok(());
+        };
         let address = network(ip);
         limited.limiter.check_key(&address).map_err(|refusal| {
             let clock = limited.limiter.clock();
@@ -140,7 +142,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn from(ip: &str) -> Origin {
-        Origin { ip: Some(ip.parse().unwrap()), is_counted: true }
+        Origin { ip: Some(ip.parse().unwrap()), stands_for: StandsFor::Client }
     }
 
     fn three_a_minute() -> (Registrations, Clock) {
@@ -184,13 +186,15 @@ mod tests {
 
     #[test]
     fn where_there_is_no_limit_or_no_address_nothing_is_counted() {
-        let nobody = Origin { ip: None, is_counted: true };
-        let many = Origin { is_counted: false, ..from("192.0.2.1") };
+        let nobody = Origin { ip: None, stands_for: StandsFor::Client };
+        let many = Origin { stands_for: StandsFor::Many, ..from("192.0.2.1") };
+        let here = Origin { stands_for: StandsFor::ThisHost, ..from("192.0.2.1") };
         let (registrations, clock) = three_a_minute();
         let off = Registrations::new(None, clock);
         for _ in 0..9 {
             assert_eq!(registrations.admit(nobody), Ok(()));
             assert_eq!(registrations.admit(many), Ok(()));
+            assert_eq!(registrations.admit(here), Ok(()));
             assert_eq!(off.admit(from("192.0.2.1")), Ok(()));
         }
     }

@@ -34,6 +34,13 @@ const ENCODED_LENGTH: usize = 72;
 #[serde(transparent)]
 pub struct SessionId(pub Uuid);
 
+impl SessionId {
+    /// Reads an id as answers write it, in 36 characters; the other spellings of a UUID are none of ours.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() == 36 { Uuid::try_parse(text).ok().map(Self) } else { None }
+    }
+}
+
 impl fmt::Display for SessionId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(out)

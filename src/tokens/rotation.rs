@@ -128,17 +128,10 @@ pub fn decide(
     policy: &Policy,
 ) -> Verdict {
     let now = moment.now;
-    let Some(session) = session else { return Verdict::Refuse(GrantRefusal::Unknown) };
-    if session.ended {
-        return Verdict::Refuse(GrantRefusal::Revoked);
-    }
-    let Some(successor) = session.current.successor() else { return Verdict::Refuse(GrantRefusal::Expired) };
-    if now >= session.idle_expires_at || now >= session.absolute_expires_at {
-        return Verdict::Refuse(GrantRefusal::Expired);
-    }
-    if !user.is_some_and(|user| !user.disabled && user.epoch == session.epoch) {
-        return Verdict::Refuse(GrantRefusal::Revoked);
-    }
+    let (session, successor) = match live(session, user, now) {
+        Ok(live) => live,
+        Err(refusal) => return Verdict::Refuse(refusal),
+    };
 
     let asked_at = moment.asked_at.min(now);
     let open = session.rotated_at.is_some_and(|rotated_at| window_is_open(rotated_at, asked_at, policy));
@@ -157,6 +150,26 @@ pub fn decide(
     } else {
         Verdict::Reuse { rollback_detected: presented > session.current }
     }
+}
+
+/// The session and the generation that comes next, where it is live at `now`; else why it is not.
+pub fn live<'a>(
+    session: Option<&'a Session>,
+    user: Option<&User>,
+    now: Timestamp,
+) -> Result<(&'a Session, Generation), GrantRefusal> {
+    let session = session.ok_or(GrantRefusal::Unknown)?;
+    if session.ended {
+        return Err(GrantRefusal::Revoked);
+    }
+    let successor = session.current.successor().ok_or(GrantRefusal::Expired)?;
+    if now >= session.idle_expires_at || now >= session.absolute_expires_at {
+        return Err(GrantRefusal::Expired);
+    }
+    if !user.is_some_and(|user| !user.disabled && user.epoch == session.epoch) {
+        return Err(GrantRefusal::Revoked);
+    }
+    Ok((session, successor))
 }
 
 /// Whether the window of a rotation at `rotated_at` is open to a request of `asked_at`: for `policy.window` from the

@@ -7,13 +7,18 @@ use serde_json::{Value, json};
 use crate::support::{Answer, PASSWORD, TestServer};
 
 /// Every path with the methods that it answers to.
-pub const PATHS: [(&str, &str); 9] = [
+pub const PATHS: [(&str, &str); 14] = [
     ("/api", "GET, HEAD"),
     ("/api/register", "POST"),
     ("/api/login", "POST"),
     ("/api/refresh_token", "POST"),
     ("/api/logout", "POST"),
     ("/api/profile", "GET, HEAD"),
+    ("/api/sessions", "GET, HEAD"),
+    ("/api/sessions/0192f0c0-0000-7000-8000-000000000001", "DELETE"),
+    ("/api/logout_all", "POST"),
+    ("/api/password", "PUT"),
+    ("/api/delete_account", "POST"),
     ("/healthz", "GET, HEAD"),
     ("/readyz", "GET, HEAD"),
     ("/problems", "GET, HEAD"),
@@ -26,6 +31,8 @@ fn one_of_each(server: &TestServer) -> Vec<(u16, &'static str, reqwest::RequestB
     let user = |name: &str, password: &str| json!({"username": name, "password": password});
     vec![
         (200, "", get("/api")),
+        (401, "missing_token", get("/api/sessions")),
+        (401, "missing_token", post("/api/logout_all", json!({}))),
         (200, "", get("/healthz")),
         (200, "", get("/readyz")),
         (200, "", post("/api/login", user("alice", PASSWORD))),

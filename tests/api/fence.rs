@@ -3,13 +3,14 @@
 use futures_util::StreamExt as _;
 use futures_util::future::{self, join_all};
 use futures_util::stream::FuturesUnordered;
-use latchkey::actors::{Account, NewSession, NewUser};
+use latchkey::actors::{Account, Client, NewSession, NewUser, PasswordChange};
 use latchkey::error::Error;
 use latchkey::passwords::{Checked, Hasher};
 use latchkey::tokens::principal::{Role, Username};
+use latchkey::tokens::refresh::SessionId;
 
 use crate::support::account::password;
-use crate::support::{Answer, PASSWORD, TestServer};
+use crate::support::{Answer, PASSWORD, TestServer, Tokens};
 
 const ANOTHER: &str = "another password";
 
@@ -19,7 +20,15 @@ async fn checked_login(server: &TestServer, username: &str) -> NewSession {
     let permit = server.services.hashing.admit().unwrap();
     let checking = server.services.hashing.check(permit, Some(password(PASSWORD)), Some(account.hash.clone()));
     let Checked::Matches { stronger } = checking.await.unwrap() else { panic!("the password is another") };
-    NewSession { seen: account.fence(), stronger_hash: stronger, user_agent: None, ip: None, reservation: None }
+    NewSession { seen: account.fence(), stronger_hash: stronger, client: Client::default(), reservation: None }
+}
+
+/// A password change under this session up to where both hashes were made: all but the write.
+async fn change_under(server: &TestServer, tokens: &Tokens, new_password: &str) -> PasswordChange {
+    let seen = server.account("alice").await.fence();
+    let hash = server.hash_of(new_password).await;
+    let asked_by = SessionId(tokens.session_id.parse().unwrap());
+    PasswordChange { seen, hash, asked_by, client: Client::default() }
 }
 
 /// An account whose hash is of the least cost, on a server that hashes at cost 5.
@@ -95,20 +104,20 @@ async fn a_login_that_a_role_change_overtook_opens_a_session_with_the_new_roles(
 
     server.services.users.set_roles(login.user_id(), vec![Role::Admin]).await.unwrap();
 
-    let grant = server.services.sessions.open(overtaken).await.unwrap();
+    let grant = server.services.sessions.open(overtaken).await.unwrap().grant;
     assert_eq!(grant.principal.roles, [Role::Admin]);
 }
 
 #[actix_web::test]
 async fn of_two_password_changes_that_checked_the_same_password_the_first_stands() {
     let server = TestServer::start().await;
-    server.registered("alice").await;
-    let seen = server.account("alice").await.fence();
+    let login = server.registered("alice").await;
+    let late = change_under(&server, &login, "a third password").await;
     server.change_password("alice", ANOTHER).await;
 
-    let late = server.services.users.change_password(seen, server.hash_of("a third password").await).await;
+    let late = server.services.users.change_password(late).await;
 
-    assert_eq!(late, Err(Error::AccountChanged));
+    assert_eq!(late, Err(Error::InvalidToken));
     server.login("alice", ANOTHER).await.tokens();
 }
 
@@ -116,13 +125,58 @@ async fn of_two_password_changes_that_checked_the_same_password_the_first_stands
 async fn a_password_change_that_a_disable_overtook_changes_nothing() {
     let server = TestServer::start().await;
     let login = server.registered("alice").await;
-    let seen = server.account("alice").await.fence();
+    let overtaken = change_under(&server, &login, ANOTHER).await;
     server.services.users.set_disabled(login.user_id(), true).await.unwrap();
 
-    let late = server.services.users.change_password(seen.clone(), server.hash_of(ANOTHER).await).await;
+    let late = server.services.users.change_password(overtaken.clone()).await;
+
+    assert_eq!(late, Err(Error::InvalidToken));
+    assert_eq!(server.account("alice").await.hash, overtaken.seen.hash);
+}
+
+#[actix_web::test]
+async fn a_password_change_whose_session_ended_meanwhile_changes_nothing() {
+    let server = TestServer::start().await;
+    let login = server.registered("alice").await;
+    let overtaken = change_under(&server, &login, ANOTHER).await;
+    server.logout(&login.refresh_token).await;
+
+    let late = server.services.users.change_password(overtaken).await;
+
+    assert_eq!(late, Err(Error::InvalidToken));
+    server.login("alice", PASSWORD).await.tokens();
+}
+
+#[actix_web::test]
+async fn a_deletion_that_a_password_change_overtook_deletes_nothing() {
+    let server = TestServer::start().await;
+    let login = server.registered("alice").await;
+    let seen = server.account("alice").await.fence();
+    server.change_password("alice", ANOTHER).await;
+
+    let late = server.services.users.delete_own(seen, SessionId(login.session_id.parse().unwrap())).await;
+
+    assert_eq!(late, Err(Error::InvalidToken));
+    server.login("alice", ANOTHER).await.tokens();
+}
+
+#[actix_web::test]
+async fn a_password_change_that_a_rehash_overtook_is_told_so_and_may_be_tried_again() {
+    let (server, _) = with_a_cheaper_hash().await;
+    let rehash = checked_login(&server, "alice").await;
+    let login = server.services.sessions.open(NewSession { stronger_hash: None, ..rehash.clone() }).await.unwrap();
+    let hash = server.hash_of(ANOTHER).await;
+    let change = |seen| PasswordChange { seen, hash, asked_by: login.grant.session, client: Client::default() };
+    let overtaken = change(rehash.seen.clone());
+    server.services.sessions.open(rehash).await.unwrap();
+
+    let late = server.services.users.change_password(overtaken.clone()).await;
+    let seen = server.account("alice").await.fence();
+    let again = server.services.users.change_password(PasswordChange { seen, ..overtaken }).await;
 
     assert_eq!(late, Err(Error::AccountChanged));
-    assert_eq!(server.account("alice").await.hash, seen.hash);
+    again.unwrap();
+    server.login("alice", ANOTHER).await.tokens();
 }
 
 #[actix_web::test]
@@ -194,7 +248,7 @@ async fn no_session_that_the_old_password_opened_lives_after_a_password_change()
         let new = format!("password number {round}");
         let (seen, hash) = (server.account("alice").await.fence(), server.hash_of(&new).await);
 
-        let change = server.services.users.change_password(seen, hash);
+        let change = server.changing_password(seen, hash);
         let logins = race(&server, "alice", &old, round % 8, change).await;
 
         assert_nothing_lives(&server, &logins).await;
@@ -227,12 +281,12 @@ async fn a_rehash_that_races_a_password_change_never_brings_the_old_password_bac
         let hash = server.hash_of(ANOTHER).await;
 
         let change = async {
-            let changed = server.services.users.change_password(account.fence(), hash.clone()).await;
+            let changed = server.changing_password(account.fence(), hash.clone()).await;
             // A rehash that came first is a change too; its owner tries again.
             if changed != Err(Error::AccountChanged) {
                 return changed;
             }
-            server.services.users.change_password(server.account("alice").await.fence(), hash.clone()).await
+            server.changing_password(server.account("alice").await.fence(), hash.clone()).await
         };
         let logins = race(&server, "alice", PASSWORD, 2 * round, change).await;
 

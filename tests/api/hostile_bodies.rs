@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::calls::{CALLS, CANARY, Call, assert_refused};
+use crate::support::calls::{CALLS, CANARY, Call, Called, assert_refused};
 use crate::support::forge::parts;
 use crate::support::{PASSWORD, TestServer};
 
@@ -85,10 +85,10 @@ fn malformed(call: &Call) -> Vec<(String, Vec<u8>)> {
 
 #[actix_web::test]
 async fn a_body_of_another_shape_is_refused_and_not_repeated() {
-    let server = TestServer::start().await;
+    let called = Called::start().await;
     for call in &CALLS {
         for (case, body) in malformed(call) {
-            let answer = server.post_raw(call.path, body).await;
+            let answer = called.raw(call, body).await;
             assert_refused(&format!("{case} to {}", call.path), &answer, 400, "invalid_request");
             assert!(!answer.raw.contains("12345678"), "{case}: {}", answer.raw);
         }
@@ -97,20 +97,27 @@ async fn a_body_of_another_shape_is_refused_and_not_repeated() {
 
 #[actix_web::test]
 async fn no_body_is_no_json_except_where_a_bearer_token_may_stand_in() {
-    let server = TestServer::start().await;
+    let called = Called::start().await;
     for call in &CALLS {
         let (status, code) = if call.path == "/api/logout" { (401, "missing_token") } else { (400, "invalid_request") };
-        let answer = server.post_raw(call.path, "").await;
+        let answer = called.raw(call, "").await;
         assert_refused(&format!("nothing to {}", call.path), &answer, status, code);
     }
 }
 
 #[actix_web::test]
 async fn an_escaped_nul_is_a_value_and_refused_as_one() {
-    let server = TestServer::start().await;
-    let statuses = [(422, "invalid_username"), (401, "invalid_credentials"), (401, "invalid_grant"), (204, "")];
+    let called = Called::start().await;
+    let statuses = [
+        (422, "invalid_username"),
+        (401, "invalid_credentials"),
+        (401, "invalid_grant"),
+        (204, ""),
+        (422, "weak_password"),
+        (403, "wrong_password"),
+    ];
     for (call, (status, code)) in CALLS.iter().zip(statuses) {
-        let answer = server.post_raw(call.path, call.body(&json!(format!("{CANARY}\0"))).to_string()).await;
+        let answer = called.raw(call, call.body(&json!(format!("{CANARY}\0"))).to_string()).await;
         assert_eq!(answer.status, status, "{}: {}", call.path, answer.raw);
         if !code.is_empty() {
             assert_refused(call.path, &answer, status, code);

@@ -3,30 +3,31 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use reqwest::Method;
 use serde_json::json;
 
-use crate::support::calls::{CALLS, CANARY, Call, assert_refused};
+use crate::support::calls::{CALLS, CANARY, Call, Called, assert_refused};
 use crate::support::{Answer, TestServer};
 
 #[actix_web::test]
 async fn sixteen_kibibytes_are_read_and_one_byte_more_is_not() {
-    let server = TestServer::start().await;
+    let called = Called::start().await;
     for call in &CALLS {
-        call.assert_read("16 KiB", &server.post_raw(call.path, call.body_of(16 * 1024)).await);
-        let answer = server.post_raw(call.path, call.body_of(16 * 1024 + 1)).await;
+        call.assert_read("16 KiB", &called.raw(call, call.body_of(16 * 1024)).await);
+        let answer = called.raw(call, call.body_of(16 * 1024 + 1)).await;
         assert_refused(call.path, &answer, 413, "payload_too_large");
     }
 }
 
 #[actix_web::test]
 async fn a_chunked_body_that_grows_too_large_is_refused() {
-    let server = TestServer::start().await;
+    let called = Called::start().await;
     let exchanges = CALLS.iter().map(|call| {
         let body = call.body_of(16 * 1024 + 1);
-        let head =
-            format!("POST {} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nConnection: close", call.path);
-        server.exchange(format!("{head}\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len()))
+        let head = called.head(call);
+        called.server.exchange(format!(
+            "{head}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+            body.len()
+        ))
     });
     for (call, answer) in CALLS.iter().zip(join_all(exchanges).await) {
         assert_refused(call.path, &answer, 413, "payload_too_large");
@@ -36,6 +37,7 @@ async fn a_chunked_body_that_grows_too_large_is_refused() {
 #[actix_web::test]
 async fn a_body_that_does_not_arrive_is_a_408() {
     let server = TestServer::tuned(|settings| settings.limits.body_timeout = Duration::from_millis(50)).await;
+    let called = Called::on(server).await;
     let framings = [
         "Content-Length: 40\r\n\r\n",
         "Content-Length: 40\r\n\r\n{\"cAnArY*7f3b\"",
@@ -44,8 +46,8 @@ async fn a_body_that_does_not_arrive_is_a_408() {
     let mut exchanges = Vec::new();
     for call in &CALLS {
         for framing in framings {
-            let head = format!("POST {} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json", call.path);
-            exchanges.push(server.exchange(format!("{head}\r\n{framing}")));
+            let head = called.head(call);
+            exchanges.push(called.server.exchange(format!("{head}\r\n{framing}")));
         }
     }
     for answer in join_all(exchanges).await {
@@ -54,8 +56,8 @@ async fn a_body_that_does_not_arrive_is_a_408() {
 }
 
 /// A request with these header lines and a well-formed body.
-fn declared(server: &TestServer, call: &Call, headers: &[(&str, &str)]) -> reqwest::RequestBuilder {
-    let request = server.request(Method::POST, call.path).body(call.body(&json!(CANARY)).to_string());
+fn declared(called: &Called, call: &Call, headers: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    let request = called.request(call).body(call.body(&json!(CANARY)).to_string());
     headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
 }
 
@@ -63,7 +65,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[actix_web::test]
 async fn a_body_that_is_not_declared_as_json_is_refused_with_what_would_do() {
-    let server = TestServer::start().await;
+    let called = Called::start().await;
     let types = [
         "text/json",
         "text/plain",
@@ -85,7 +87,7 @@ async fn a_body_that_is_not_declared_as_json_is_refused_with_what_would_do() {
     undeclared.extend([vec![], vec![JSON, JSON], vec![JSON, ("content-type", "text/plain")]]);
     for call in &CALLS {
         for headers in &undeclared {
-            let answer = Answer::of(declared(&server, call, headers)).await;
+            let answer = Answer::of(declared(&called, call, headers)).await;
             assert_refused(&format!("{headers:?} to {}", call.path), &answer, 415, "unsupported_media_type");
             assert_eq!(answer.header("accept"), "application/json", "{headers:?}");
             assert_eq!(answer.header("accept-encoding"), "", "{headers:?}");
@@ -95,10 +97,10 @@ async fn a_body_that_is_not_declared_as_json_is_refused_with_what_would_do() {
 
 #[actix_web::test]
 async fn a_compressed_body_is_refused_with_what_would_do() {
-    let server = TestServer::start().await;
+    let called = Called::start().await;
     for call in &CALLS {
         for coding in ["gzip", "GZIP", "x-gzip", "br", "deflate", "zstd", "identity, gzip", "cAnArY*7f3b", ""] {
-            let answer = Answer::of(declared(&server, call, &[JSON, ("content-encoding", coding)])).await;
+            let answer = Answer::of(declared(&called, call, &[JSON, ("content-encoding", coding)])).await;
             assert_refused(&format!("{coding:?} to {}", call.path), &answer, 415, "unsupported_media_type");
             assert_eq!(answer.header("accept-encoding"), "identity", "{coding}");
             assert_eq!(answer.header("accept"), "", "{coding}");
@@ -108,7 +110,7 @@ async fn a_compressed_body_is_refused_with_what_would_do() {
 
 #[actix_web::test]
 async fn json_is_read_however_its_declaration_is_spelt() {
-    let server = TestServer::start().await;
+    let called = Called::start().await;
     let declarations: [&[(&str, &str)]; 6] = [
         &[JSON],
         &[("content-type", "application/json; charset=utf-8")],
@@ -119,7 +121,7 @@ async fn json_is_read_however_its_declaration_is_spelt() {
     ];
     for headers in declarations {
         for call in &CALLS {
-            call.assert_read(&format!("{headers:?}"), &Answer::of(declared(&server, call, headers)).await);
+            call.assert_read(&format!("{headers:?}"), &Answer::of(declared(&called, call, headers)).await);
         }
     }
 }

@@ -8,7 +8,9 @@ use serde_json::json;
 
 use crate::support::{PASSWORD, TestServer, Tokens, log};
 
-/// Everything that was secret in a short life: registered, logged in, renewed, refused.
+const CHANGED: &str = "the-password-from-now-on";
+
+/// Everything that was secret in a short life: registered, logged in, renewed, refused, changed.
 async fn a_short_life(server: &TestServer) -> Vec<Vec<u8>> {
     let alice = server.registered("alice").await;
     let renewed = server.refresh(&alice.refresh_token).await.tokens();
@@ -16,9 +18,16 @@ async fn a_short_life(server: &TestServer) -> Vec<Vec<u8>> {
     server.login("typed-into-the-wrong-field", PASSWORD).await.assert_problem(401, "invalid_credentials");
     server.post("/api/logout", &json!({"refresh_token": renewed.refresh_token})).await;
     server.refresh(&renewed.refresh_token).await.assert_refused("revoked");
-    let words = [PASSWORD, "typed-into-the-wrong-window", "typed-into-the-wrong-field"];
+    let again = server.logged_in("alice").await;
+    server
+        .putting_password(&again.access_token, "typed-when-asked-again", CHANGED)
+        .await
+        .assert_problem(403, "wrong_password");
+    let changed = server.putting_password(&again.access_token, PASSWORD, CHANGED).await.tokens();
+    let words =
+        [PASSWORD, CHANGED, "typed-into-the-wrong-window", "typed-into-the-wrong-field", "typed-when-asked-again"];
     let mut secrets: Vec<Vec<u8>> = words.map(|word| word.as_bytes().to_vec()).into();
-    for Tokens { access_token, refresh_token, .. } in [alice, renewed] {
+    for Tokens { access_token, refresh_token, .. } in [alice, renewed, again, changed] {
         let mac = &URL_SAFE_NO_PAD.decode(&refresh_token[4..]).unwrap()[22..];
         let signature = access_token.rsplit('.').next().unwrap();
         secrets.extend([mac.to_vec(), refresh_token.into_bytes(), signature.as_bytes().to_vec()]);

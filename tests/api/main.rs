@@ -8,8 +8,11 @@
 )]
 
 mod changes;
+mod changing_ttl;
 mod cors;
+mod delete_account;
 mod downtime;
+mod ending_sessions;
 mod everywhere;
 mod fence;
 mod hostile_bodies;
@@ -25,6 +28,8 @@ mod login;
 mod logout;
 mod operations;
 mod overload;
+mod overtaken;
+mod password;
 mod password_policy;
 mod problems;
 mod profile;
@@ -38,9 +43,12 @@ mod reuse;
 mod rotation;
 mod security_events;
 mod server;
+mod session_limit;
+mod sessions;
 mod support;
 mod sweeping;
 mod tabs;
 mod throttle;
+mod throttle_asked_again;
 mod throttle_steps;
 mod walk;

@@ -17,18 +17,21 @@ fn assert_turned_away(answer: &Answer) {
 }
 
 #[actix_web::test]
-async fn a_login_or_registration_that_finds_no_place_is_turned_away_before_anything_is_done() {
+async fn what_needs_a_hash_and_finds_no_place_is_turned_away_before_anything_is_done() {
     let server = TestServer::start().await;
-    server.registered("alice").await;
+    let alice = server.registered("alice").await;
     let rounds = server.hasher.rounds();
     let crowd = crowd_the_door(&server);
 
     assert_turned_away(&server.login("alice", PASSWORD).await);
     assert_turned_away(&server.login("nobody", PASSWORD).await);
     assert_turned_away(&server.register("bob", PASSWORD).await);
+    assert_turned_away(&server.putting_password(&alice.access_token, PASSWORD, "another password").await);
+    assert_turned_away(&server.deleting_account(&alice.access_token, PASSWORD).await);
 
     assert_eq!(server.hasher.rounds(), rounds);
     drop(crowd);
+    server.assert_signed_in(&alice.access_token).await;
     assert_eq!(server.login("alice", PASSWORD).await.status, 200);
     assert_eq!(server.login("bob", PASSWORD).await.status, 401, "nobody was registered");
 }

@@ -150,17 +150,21 @@ async fn renewals_that_race_a_password_change_leave_nothing_alive() {
     let server = TestServer::with(&[("REFRESH_GRACE", "0s")]).await;
     server.registered("alice").await;
     let mut password = PASSWORD.to_owned();
+    let mut asking = server.logged_in("alice").await;
     for round in 0..50 {
         let logins = join_all((0..4).map(|_| server.logging_in("alice", &password))).await;
-        password = format!("password number {round}");
-        let hash = server.hash_of(&password).await;
-        let seen = server.account("alice").await.fence();
+        let new = format!("password number {round}");
 
         let renewing = join_all(logins.iter().map(|login| follow(&server, login.tokens())));
-        let changing = server.services.users.change_password(seen, hash);
+        let changing = server.putting_password(&asking.access_token, &password, &new);
         let (given, changed) = future::join(renewing, changing).await;
 
-        changed.unwrap();
+        let fresh = changed.tokens();
+        server.assert_over(&asking, "revoked").await;
+        (asking, password) = (fresh, new);
+        let list = server.get_with("/api/sessions", &asking.access_token).await;
+        let listed: Vec<_> = list.body["sessions"].as_array().unwrap().iter().map(|one| &one["id"]).collect();
+        assert_eq!(listed, [&asking.session_id]);
         for chain in given {
             let (newest, older) = chain.split_last().unwrap();
             server.assert_over(newest, "revoked").await;

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::dev::Service as _;
-use actix_web::{App, test};
-use futures_util::FutureExt as _;
-use latchkey::handlers::route_table;
-use latchkey::middleware::respond::Respond;
+use actix_web::test;
 use reqwest::Method;
 use serde_json::json;
 
@@ -179,16 +175,28 @@ async fn a_thief_who_hangs_up_at_once_leaves_a_trace() {
     let server = TestServer::with(&[("REFRESH_GRACE", "0s")]).await;
     let alice = server.registered("alice").await;
     server.refresh(&alice.refresh_token).await.tokens();
-    // The server's own layers, driven by hand: over a socket nobody knows when the handler has begun.
-    let app = App::new().app_data(server.services.clone()).configure(route_table).wrap(Respond::default());
-    let app = test::init_service(app).await;
     let request = test::TestRequest::post().uri("/api/refresh_token").insert_header(("x-request-id", "thief"));
-    let request = request.set_json(json!({"refresh_token": alice.refresh_token})).to_request();
 
-    let mut answer = Box::pin(app.call(request));
-    assert!(answer.as_mut().now_or_never().is_none(), "the handler waits for the commit");
-    drop(answer);
+    drop(server.begun(request.set_json(json!({"refresh_token": alice.refresh_token}))).await);
 
     log::wait_for(&["thief", "latchkey::request: abandoned method=POST route=/api/refresh_token"]).await;
     log::wait_for(&["thief", "event=authn_token_reuse", &alice.session_id]).await;
+}
+
+#[actix_web::test]
+async fn who_ends_sessions_and_hangs_up_at_once_leaves_a_trace() {
+    log::keep();
+    let server = TestServer::start().await;
+    let (phone, laptop) = (server.registered("alice").await, server.logged_in("alice").await);
+    let own = format!("/api/sessions/{}", laptop.session_id);
+
+    for (id, method, path) in [("hasty-delete", "DELETE", own.as_str()), ("hasty-all", "POST", "/api/logout_all")] {
+        let request = test::TestRequest::with_uri(path).method(method.parse().unwrap());
+        let request = request.insert_header(("authorization", format!("Bearer {}", phone.access_token)));
+        drop(server.begun(request.insert_header(("x-request-id", id))).await);
+        log::wait_for(&[id, "event=authn_token_revoked outcome=success"]).await;
+    }
+
+    server.assert_over(&laptop, "revoked").await;
+    server.assert_over(&phone, "revoked").await;
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey::actors::Client;
 use latchkey::actors::refresh_tokens::RefreshTokens;
 use latchkey::app::RunError;
 use latchkey::clock::Clock;
@@ -15,58 +16,25 @@ use latchkey::error::Error;
 use latchkey::lifeline;
 use latchkey::storage::sqlite::OpenError;
 use latchkey::storage::{
-    LARGEST_BATCH, Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOperation, UserOutcome,
+    LARGEST_BATCH, LiveSession, Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOperation, UserOutcome,
 };
+use latchkey::tokens::principal::UserId;
 use latchkey::tokens::refresh::{Generation, Presented, SessionId};
 use latchkey::tokens::revocation::{Revocation, Revocations};
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::support::in_flight::{InFlight, head};
 use crate::support::{PASSWORD, TestServer};
-
-/// A request whose head the server has read and whose body it waits for.
-struct InFlight {
-    connection: TcpStream,
-    body: String,
-}
-
-impl InFlight {
-    fn begin(server: &TestServer, path: &str, body: &serde_json::Value) -> Self {
-        let (mut connection, body) = (TcpStream::connect(server.address).unwrap(), body.to_string());
-        write!(
-            connection,
-            "POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             Expect: 100-continue\r\n\r\n",
-            body.len()
-        )
-        .unwrap();
-        assert_eq!(head(&mut connection), "HTTP/1.1 100 Continue\r\n\r\n");
-        Self { connection, body }
-    }
-
-    /// Sends the body; the head of the answer.
-    fn finish(mut self) -> String {
-        self.connection.write_all(self.body.as_bytes()).unwrap();
-        head(&mut self.connection)
-    }
-}
-
-/// Reads to the end of a head, and not a byte more.
-fn head(connection: &mut TcpStream) -> String {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") && connection.read(&mut byte).unwrap() == 1 {
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).unwrap()
-}
 
 #[actix_web::test]
 async fn a_stop_lets_what_is_in_flight_finish() {
     let mut server = TestServer::start().await;
     let login = server.registered("alice").await;
-    let renewal = InFlight::begin(&server, "/api/refresh_token", &json!({"refresh_token": login.refresh_token}));
-    let registration = InFlight::begin(&server, "/api/register", &json!({"username": "bob", "password": PASSWORD}));
+    let renewal =
+        InFlight::begin(&server, "POST /api/refresh_token", None, &json!({"refresh_token": login.refresh_token}));
+    let registration =
+        InFlight::begin(&server, "POST /api/register", None, &json!({"username": "bob", "password": PASSWORD}));
     let mut idle = TcpStream::connect(server.address).unwrap();
     idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
     assert!(head(&mut idle).starts_with("HTTP/1.1 200"));
@@ -76,8 +44,8 @@ async fn a_stop_lets_what_is_in_flight_finish() {
     idle.read_to_end(&mut Vec::new()).unwrap();
     let (renewed, registered) = (renewal.finish(), registration.finish());
 
-    assert!(renewed.starts_with("HTTP/1.1 200"), "{renewed}");
-    assert!(registered.starts_with("HTTP/1.1 201"), "{registered}");
+    assert_eq!(renewed.status, 200, "{}", renewed.raw);
+    assert_eq!(registered.status, 201, "{}", registered.raw);
     stopping.wait().unwrap();
     let server = server.resume().await;
     assert_eq!(server.number_of(&login.session_id, "current_generation"), 2);
@@ -241,6 +209,10 @@ impl Storage for Fatal {
         panic!("on purpose")
     }
 
+    fn live_sessions(&self, _: UserId) -> futures_util::future::BoxFuture<'static, Result<Vec<LiveSession>, Error>> {
+        panic!("on purpose")
+    }
+
     fn revocations(&self) -> futures_util::future::BoxFuture<'static, Result<Vec<Revocation>, Error>> {
         panic!("on purpose")
     }
@@ -267,9 +239,9 @@ async fn an_actor_that_panics_answers_nobody_and_is_reported() {
         RefreshTokens::start(&arbiter.handle(), Arc::new(Fatal), revocations, Clock::system(), LARGEST_BATCH, &watch);
     let presented = Presented { session: SessionId(Uuid::nil()), generation: Generation::FIRST };
 
-    assert_eq!(sessions.rotate(presented).await, Err(Error::Unavailable));
+    assert_eq!(sessions.rotate(presented, Client::default()).await, Err(Error::Unavailable));
 
     drop(watch);
     assert_eq!(deaths.recv().await, Some("refresh-token store"));
-    assert_eq!(sessions.rotate(presented).await, Err(Error::Unavailable));
+    assert_eq!(sessions.rotate(presented, Client::default()).await, Err(Error::Unavailable));
 }

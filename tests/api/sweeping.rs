@@ -50,6 +50,54 @@ async fn an_ending_is_forgotten_once_no_access_token_can_be_left() {
 }
 
 #[actix_web::test]
+async fn the_map_holds_what_was_ended_in_one_access_token_lifetime_and_shrinks_by_itself() {
+    let server = TestServer::start().await;
+    let time = server.stop_time();
+    server.registered("alice").await;
+
+    for round in 0..6 {
+        for _ in 0..10 {
+            server.logout(&server.logged_in("alice").await.refresh_token).await;
+        }
+        let in_one_lifetime = 10 * (round + 1).min(2);
+        assert_eq!(endings(&server), (in_one_lifetime, i64::try_from(in_one_lifetime).unwrap()));
+        time.pass(ENDING_KEPT / 2);
+        server.services.sessions.sweep().await.unwrap();
+    }
+
+    time.pass(ENDING_KEPT / 2);
+    server.services.sessions.sweep().await.unwrap();
+    assert_eq!(endings(&server), (0, 0));
+}
+
+#[actix_web::test]
+async fn an_ending_leaves_the_map_on_time_however_long_the_sweep_over_the_table_takes() {
+    let server = with_a_long_table().await;
+    let time = server.stop_time();
+    let bob = server.registered("bob").await;
+    server.logout(&bob.refresh_token).await;
+
+    time.pass(ENDING_KEPT);
+    server.services.sessions.sweep().await.unwrap();
+
+    assert_eq!(server.services.revocations.len(), 0);
+}
+
+#[actix_web::test]
+async fn what_ended_before_a_restart_leaves_on_time_too() {
+    let server = TestServer::start().await;
+    let alice = server.registered("alice").await;
+    server.logout(&alice.refresh_token).await;
+
+    let server = server.restart().await;
+    assert_eq!(endings(&server), (1, 1));
+    server.clock.advance(ENDING_KEPT);
+    server.services.sessions.sweep().await.unwrap();
+
+    assert_eq!(endings(&server), (0, 0));
+}
+
+#[actix_web::test]
 async fn a_session_that_was_ended_is_named_for_a_week() {
     let server = TestServer::start().await;
     let time = server.stop_time();
@@ -105,8 +153,8 @@ async fn a_session_that_is_renewed_is_never_swept_away() {
     }
 }
 
-#[actix_web::test]
-async fn a_long_table_is_swept_in_steps_to_its_end() {
+/// A server with 701 sessions, 100 of which ended long ago and stand behind many that live: three steps of the sweeper.
+async fn with_a_long_table() -> TestServer {
     let mut server = TestServer::start().await;
     let login = server.registered("alice").await;
     server.halt();
@@ -115,13 +163,18 @@ async fn a_long_table_is_swept_in_steps_to_its_end() {
     let copy = "INSERT INTO sessions SELECT ?1, user_id, epoch, 1, 0, NULL, created_at, idle_expires_at,
                 absolute_expires_at, ?2, NULL, NULL, NULL FROM sessions WHERE id = ?3";
     let session: Uuid = login.session_id.parse().unwrap();
-    // Their ids are before every real one, and those that ended long ago stand behind many that live.
+    // Their ids are before every real one.
     for number in 1..=700 {
         let ended_at = (number > 600).then_some(0);
         filling.execute(copy, params![Uuid::from_u128(number), ended_at, session]).unwrap();
     }
     filling.commit().unwrap();
-    let server = server.resume().await;
+    server.resume().await
+}
+
+#[actix_web::test]
+async fn a_long_table_is_swept_in_steps_to_its_end() {
+    let server = with_a_long_table().await;
 
     // 701 rows at 256 a step; where the sweeper itself came first, these go on from there.
     for _ in 0..3 {

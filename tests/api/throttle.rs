@@ -200,6 +200,28 @@ async fn this_hosts_own_address_is_not_counted_by_itself() {
 }
 
 #[actix_web::test]
+async fn what_fails_on_this_host_takes_nothing_from_an_accounts_window() {
+    let server = server().await;
+    for _ in 0..3 {
+        server.login("alice", "a wrong password").await.assert_problem(401, "invalid_credentials");
+    }
+    server.login("alice", PASSWORD).await.assert_problem(429, "too_many_attempts");
+
+    fail_from_everywhere(&server, "alice", 10).await;
+
+    assert_kept_out(&server, ELSEWHERE, "alice").await;
+}
+
+#[actix_web::test]
+async fn whoever_guesses_elsewhere_keeps_nobody_out_on_this_host() {
+    let server = server().await;
+    fail_from_everywhere(&server, "alice", 10).await;
+    assert_kept_out(&server, ELSEWHERE, "alice").await;
+
+    server.login("alice", PASSWORD).await.tokens();
+}
+
+#[actix_web::test]
 async fn a_success_forgets_the_failures_of_its_own_account_and_address_and_no_others() {
     let server = server().await;
     register(&server, "bob").await;

@@ -1,13 +1,9 @@
-//! What becomes of an attempt between its reservation and its end. The server's own layers are driven by hand: over a socket
-//! nobody knows when a handler has begun.
+//! What becomes of an attempt between its reservation and its end.
 
 use std::time::Duration;
 
-use actix_web::dev::{Service, ServiceResponse};
-use actix_web::{App, test};
-use futures_util::FutureExt as _;
-use latchkey::handlers::route_table;
-use latchkey::middleware::respond::Respond;
+use actix_web::test;
+use latchkey::actors::{self, NewSession};
 use serde_json::{Value, json};
 
 use crate::support::{PASSWORD, TestServer};
@@ -19,16 +15,32 @@ async fn login_while(
     password: &str,
     meanwhile: impl Future<Output = Client>,
 ) -> Option<(u16, Value)> {
-    let app = App::new().app_data(server.services.clone()).configure(route_table).wrap(Respond::default());
-    let app = test::init_service(app).await;
-    let request = test::TestRequest::post().uri("/api/login").peer_addr("127.0.0.1:50000".parse().unwrap());
-    let request = request.set_json(json!({"username": "alice", "password": password})).to_request();
-    let mut answer = Box::pin(app.call(request));
-    assert!(answer.as_mut().now_or_never().is_none(), "the handler waits for the store");
+    let login = test::TestRequest::post().uri("/api/login");
+    answer_while(server, login.set_json(json!({"username": "alice", "password": password})), meanwhile).await
+}
+
+/// The same of a deletion under this access token.
+async fn deletion_while(
+    server: &TestServer,
+    bearer: &str,
+    password: &str,
+    meanwhile: impl Future<Output = Client>,
+) -> Option<(u16, Value)> {
+    let deletion = test::TestRequest::post().uri("/api/delete_account");
+    let deletion = deletion.insert_header(("authorization", format!("Bearer {bearer}")));
+    answer_while(server, deletion.set_json(json!({ "password": password })), meanwhile).await
+}
+
+async fn answer_while(
+    server: &TestServer,
+    request: test::TestRequest,
+    meanwhile: impl Future<Output = Client>,
+) -> Option<(u16, Value)> {
+    let answer = server.begun(request).await;
     // What is asked of the store from here on comes behind the reservation.
     server.services.users.ping().await.unwrap();
     match meanwhile.await {
-        Client::Waits => Some(read(answer.await).await),
+        Client::Waits => Some(answer.await),
         Client::HangsUp => None,
     }
 }
@@ -42,16 +54,6 @@ enum Client {
 async fn waiting(meanwhile: impl Future<Output = ()>) -> Client {
     meanwhile.await;
     Client::Waits
-}
-
-async fn read(answer: Result<ServiceResponse, actix_web::Error>) -> (u16, Value) {
-    let response = match answer {
-        Ok(answer) => answer.into_parts().1,
-        Err(error) => error.error_response(),
-    };
-    let status = response.status().as_u16();
-    let body = actix_web::body::to_bytes(response.into_body()).await;
-    (status, serde_json::from_slice(&body.unwrap_or_default()).unwrap())
 }
 
 /// Where a second failure is one too many.
@@ -105,4 +107,43 @@ async fn a_login_that_a_password_change_overtook_stays_a_failure() {
 
     assert_eq!((status, &body["code"]), (401, &json!("invalid_credentials")));
     server.login("alice", "another password").await.assert_problem(429, "too_many_attempts");
+}
+
+#[actix_web::test]
+async fn a_password_asked_for_again_that_the_service_was_too_busy_for_is_given_back() {
+    let server = server().await;
+    let bearer = server.open_session("alice").await;
+
+    let too_late = waiting(async { server.clock.advance(Duration::from_secs(5)) });
+    let (status, body) = deletion_while(&server, &bearer, "a wrong password", too_late).await.unwrap();
+
+    assert_eq!((status, &body["code"]), (503, &json!("overloaded")));
+    assert_eq!(server.number("SELECT count(*) FROM login_failures"), 0);
+}
+
+#[actix_web::test]
+async fn whoever_is_asked_for_the_password_again_and_hangs_up_has_failed() {
+    let server = server().await;
+    let bearer = server.open_session("alice").await;
+
+    let answer = deletion_while(&server, &bearer, "a wrong password", async { Client::HangsUp }).await;
+
+    assert!(answer.is_none());
+    server.deleting_account(&bearer, PASSWORD).await.assert_problem(429, "too_many_attempts");
+}
+
+#[actix_web::test]
+async fn what_begins_anew_after_a_rehash_holds_one_place_at_a_time() {
+    let server = server().await;
+    let bearer = server.open_session("alice").await;
+    let seen = server.account("alice").await.fence();
+    let stronger_hash = Some(server.hash_of(PASSWORD).await);
+    let login = NewSession { seen, stronger_hash, client: actors::Client::default(), reservation: None };
+
+    let rehashed = waiting(async {
+        server.services.sessions.open(login).await.unwrap();
+    });
+    let answer = deletion_while(&server, &bearer, PASSWORD, rehashed).await;
+
+    assert_eq!(answer.map(|(status, _)| status), Some(204));
 }

@@ -17,6 +17,7 @@ mod secrets;
 
 use std::collections::BTreeSet;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::process::{Place, Process};
@@ -24,18 +25,23 @@ use crate::secrets::Secrets;
 
 const PASSWORD: &str = "Vd8-password-of-alice";
 const WRONG_PASSWORD: &str = "Kx3-password-of-nobody";
+const OTHER_PASSWORD: &str = "Gf2-password-from-now-on";
 /// Typed into the name field, where it is a possible name, and where it is none.
 const AS_NAME: &str = "Wm5-password-as-a-name";
 const AS_NO_NAME: &str = "Tz9 password as no name!";
 const NOT_A_SECRET: &str = "bQ7uXe2Lr9Kd4Wf1Zs8Hn5Ty3Cm6Gv0P";
 
 /// What every life leaves in the log, by the names of OWASP's vocabulary.
-const EVENTS: [&str; 10] = [
+const EVENTS: [&str; 14] = [
     "sys_startup",
     "user_created",
     "authn_login_success",
     "authn_login_fail",
     "session_created",
+    "session_evicted",
+    "authn_password_change",
+    "authn_password_change_fail",
+    "user_deleted",
     "authn_token_created",
     "authn_token_reuse",
     "authn_token_revoked",
@@ -119,8 +125,14 @@ async fn a_service_that_cannot_go_on_says_so_last() {
 /// A server's life at TRACE, from its start to its end: all that it said, and all that was secret in it.
 async fn a_life(format: &str) -> (String, Secrets) {
     let place = Place::new();
-    let mut secrets = Secrets::of([PASSWORD, WRONG_PASSWORD, AS_NAME, AS_NO_NAME, process::JWT, process::REFRESH]);
-    let server = place.start(&[("RUST_LOG", "trace"), ("LOG_FORMAT", format), ("REFRESH_GRACE", "0s")]);
+    let mut secrets =
+        Secrets::of([PASSWORD, WRONG_PASSWORD, OTHER_PASSWORD, AS_NAME, AS_NO_NAME, process::JWT, process::REFRESH]);
+    let server = place.start(&[
+        ("RUST_LOG", "trace"),
+        ("LOG_FORMAT", format),
+        ("REFRESH_GRACE", "0s"),
+        ("MAX_SESSIONS_PER_USER", "2"),
+    ]);
     server.register("alice", PASSWORD).await;
     let late = server.login("alice", PASSWORD).await;
     secrets.add_tokens(&late);
@@ -128,6 +140,7 @@ async fn a_life(format: &str) -> (String, Secrets) {
     assert_eq!(server.refresh(&late).await["reason"], "expired");
 
     people(&server, &mut secrets).await;
+    owner(&server, &mut secrets).await;
     hostile(&server, &mut secrets).await;
 
     secrets.add(&place.password_hash());
@@ -157,6 +170,33 @@ async fn people(server: &Process, secrets: &mut Secrets) {
     assert_eq!(server.refresh(&second).await["reason"], "revoked");
     server.post("/api/logout", &json!({"refresh_token": other["refresh_token"]})).await;
     server.get("/api/profile", other["access_token"].as_str()).await;
+}
+
+/// What an owner does to their account, until there is none.
+async fn owner(server: &Process, secrets: &mut Secrets) {
+    server.register("owner", PASSWORD).await;
+    let sessions = [(); 3].map(|()| server.login("owner", PASSWORD));
+    for session in sessions {
+        secrets.add_tokens(&session.await);
+    }
+    let held = server.login("owner", PASSWORD).await;
+    let bearer = held["access_token"].as_str().unwrap();
+    let listed = server.get("/api/sessions", Some(bearer)).await;
+    let other = listed["sessions"][1]["id"].as_str().unwrap();
+    server.call(Method::DELETE, &format!("/api/sessions/{other}"), bearer, &json!({})).await;
+    let change = |current: &str, new: &str| json!({"current_password": current, "new_password": new});
+    server.call(Method::PUT, "/api/password", bearer, &change(WRONG_PASSWORD, OTHER_PASSWORD)).await;
+    let fresh = server.call(Method::PUT, "/api/password", bearer, &change(PASSWORD, OTHER_PASSWORD)).await;
+    for tokens in [&held, &fresh] {
+        secrets.add_tokens(tokens);
+    }
+    let bearer = fresh["access_token"].as_str().unwrap();
+    server.call(Method::POST, "/api/delete_account", bearer, &json!({"password": WRONG_PASSWORD})).await;
+    server.call(Method::POST, "/api/logout_all", bearer, &json!({})).await;
+    let last = server.login("owner", OTHER_PASSWORD).await;
+    secrets.add_tokens(&last);
+    let bearer = last["access_token"].as_str().unwrap();
+    server.call(Method::POST, "/api/delete_account", bearer, &json!({"password": OTHER_PASSWORD})).await;
 }
 
 /// What broken and hostile clients do with what they hold.

@@ -143,6 +143,10 @@ impl Process {
         answer(self.request(Method::POST, path).json(body)).await
     }
 
+    pub async fn call(&self, method: Method, path: &str, bearer: &str, body: &Value) -> Value {
+        answer(self.request(method, path).bearer_auth(bearer).json(body)).await
+    }
+
     pub async fn get(&self, path: &str, bearer: Option<&str>) -> Value {
         let request = self.request(Method::GET, path);
         answer(match bearer {

@@ -20,6 +20,7 @@ fn nothing_has_to_be_given() {
     assert_eq!(settings.refresh_token_ttl, Duration::from_secs(7 * 24 * 60 * 60));
     assert_eq!(settings.session_ttl, Duration::from_secs(30 * 24 * 60 * 60));
     assert_eq!(settings.refresh_grace, Grace { window: Duration::from_secs(10), until_used: false });
+    assert_eq!(settings.max_sessions_per_user, 50);
     assert_eq!(settings.password_policy, PasswordPolicy::Basic);
     assert_eq!((settings.bcrypt_cost, settings.hash_max_wait), (12, Duration::from_secs(3)));
     let per = |most, secs| Some(Rate { most, per: Duration::from_secs(secs) });
@@ -49,6 +50,7 @@ fn every_setting_can_be_chosen() {
             ("REFRESH_TOKEN_TTL", "1h"),
             ("SESSION_TTL", "1h"),
             ("REFRESH_GRACE", "until-used"),
+            ("MAX_SESSIONS_PER_USER", "3"),
             ("PASSWORD_POLICY", "nist"),
             ("BCRYPT_COST", "4"),
             ("ALLOW_WEAK_HASH", "1"),
@@ -75,6 +77,7 @@ fn every_setting_can_be_chosen() {
         (Duration::from_secs(3600), Duration::from_secs(3600))
     );
     assert_eq!(settings.refresh_grace, Grace { window: Duration::from_secs(10), until_used: true });
+    assert_eq!(settings.max_sessions_per_user, 3);
     assert_eq!(settings.password_policy, PasswordPolicy::Nist);
     assert_eq!((settings.bcrypt_cost, settings.hash_max_wait), (4, Duration::from_millis(500)));
     let registrations = Rate { most: 5, per: Duration::from_secs(12 * 60 * 60) };
@@ -86,7 +89,7 @@ fn every_setting_can_be_chosen() {
 }
 
 /// One refused value for every setting, with a canary where text fits.
-const MALFORMED: [(&str, &str); 25] = [
+const MALFORMED: [(&str, &str); 26] = [
     ("HOST", "canary7:3000"),
     ("PORT", "canary7"),
     ("CORS_ORIGINS", "https://canary7.example/"),
@@ -101,6 +104,7 @@ const MALFORMED: [(&str, &str); 25] = [
     ("REFRESH_TOKEN_TTL", "7canary7"),
     ("SESSION_TTL", "canary7d"),
     ("REFRESH_GRACE", "canary7"),
+    ("MAX_SESSIONS_PER_USER", "canary7"),
     ("PASSWORD_POLICY", "canary7"),
     ("BCRYPT_COST", "canary7"),
     ("ALLOW_WEAK_HASH", "canary7"),

@@ -8,9 +8,9 @@ use latchkey::error::Error;
 use latchkey::storage::{
     Account, AttemptOperation, AttemptOutcome, NewSession, SessionOperation, UserOperation, UserOutcome,
 };
-use latchkey::throttle::{Attempt, Keys, Origin, Reservation, Settlement, Throttled};
+use latchkey::throttle::{Attempt, Keys, Origin, Reservation, Settlement, StandsFor, Throttled};
 
-use crate::database::{DAY, Database, granted, new_session, password_change, throttling_rules, told};
+use crate::database::{DAY, Database, granted, new_session, throttling_rules, told};
 use crate::engine::Engine;
 
 every_engine![
@@ -41,7 +41,7 @@ fn database(engine: Box<dyn Engine>) -> Database {
 
 pub fn attempt(name: &str, address: &str) -> Attempt {
     let secret = Secret::new(b"the keys of these tests, 32 bytes".to_vec());
-    Keys::new(&secret).attempt(name, Origin { ip: address.parse().ok(), is_counted: true })
+    Keys::new(&secret).attempt(name, Origin { ip: address.parse().ok(), stands_for: StandsFor::Client })
 }
 
 pub fn admitting(name: &str, address: &str) -> UserOperation {
@@ -170,7 +170,7 @@ fn a_session_that_the_fence_refused_gives_nothing_back(engine: Box<dyn Engine>) 
     let db = database(engine);
     let alice = db.account("alice");
     let held = admit(&db, "alice", HERE).unwrap();
-    db.change(password_change(&alice, "another hash"));
+    db.change(db.password_change(&alice, "another hash"));
 
     let refused = db.sessions(vec![opening_with(&alice, Some(held))]);
 

@@ -80,9 +80,12 @@ fn changes_of_one_user_are_decided_in_order(engine: Box<dyn Engine>) {
     let db = Database::on(engine);
     let alice = db.account("alice");
 
-    let done = db.users(vec![password_change(&alice, "the first"), password_change(&alice, "the second")]);
+    let (phone, laptop) = (db.session(&alice).session, db.session(&alice).session);
 
-    assert_eq!(told(&done), ["changed", "the account changed meanwhile"]);
+    let done =
+        db.users(vec![password_change(phone, &alice, "the first"), password_change(laptop, &alice, "the second")]);
+
+    assert_eq!(told(&done), ["changed, and granted 1", "access token refused"]);
     assert_eq!(done.revocations.len(), 1);
     assert_eq!(db.find("alice").unwrap().hash, hash("the first"));
 }
@@ -97,8 +100,8 @@ fn the_largest_batch_is_done_in_order_and_at_one_time(engine: Box<dyn Engine>) {
 
     let opened = db.sessions((0..LARGEST_BATCH).map(|number| opening_from(&alice, &number.to_string())).collect());
     let grants = opened.outcomes.into_iter().map(|outcome| match outcome {
-        Ok(SessionOutcome::Granted(grant)) => grant,
-        other => panic!("not granted: {other:?}"),
+        Ok(SessionOutcome::Opened { grant, .. }) => grant,
+        other => panic!("not opened: {other:?}"),
     });
     let grants: Vec<_> = grants.collect();
     assert_eq!(grants.len(), LARGEST_BATCH);

@@ -11,8 +11,8 @@ use latchkey::lifeline::{self, Deaths, Watch};
 use latchkey::passwords::PasswordHash;
 use latchkey::storage::sqlite::Rules;
 use latchkey::storage::{
-    Account, AttemptOutcome, Committed, EndReason, NewSession, NewUser, SessionOperation, SessionOutcome, Storage,
-    Swept, UserOperation, UserOutcome,
+    Account, AttemptOutcome, Client, Committed, EndReason, LiveSession, NewSession, NewUser, PasswordChange,
+    SessionOperation, SessionOutcome, Storage, Swept, UserAgent, UserOperation, UserOutcome,
 };
 use latchkey::throttle;
 use latchkey::tokens::grant::Grant;
@@ -34,6 +34,7 @@ pub fn usual_rules() -> Rules {
     Rules {
         rotation: Policy { window: WINDOW, until_used: false, idle_ttl: 30 * DAY, resumed: None },
         session_ttl: 90 * DAY,
+        max_sessions_per_user: 100_000,
         revocations_kept_for: Duration::from_secs(960),
         throttle: None,
     }
@@ -97,6 +98,12 @@ impl Database {
         Self::start(self.rules, self.engine, clock)
     }
 
+    /// The same with other rules.
+    pub fn reopened_under(self, rules: Rules, clock: Clock) -> Self {
+        self.close();
+        Self::start(rules, self.engine, clock)
+    }
+
     /// Why a new process with this clock would be refused; nobody serves the database from then on.
     pub fn refusal_to_reopen(&self, clock: &Clock) -> String {
         self.close();
@@ -157,6 +164,11 @@ impl Database {
         granted(self.sessions(vec![opening(account)]))
     }
 
+    /// A password change that is asked for under a session of its own.
+    pub fn password_change(&self, account: &Account, new: &str) -> UserOperation {
+        password_change(self.session(account).session, account, new)
+    }
+
     /// Presents a token in a batch of its own, and says what became of it.
     pub fn present(&self, session: SessionId, generation: u32) -> String {
         told(&self.sessions(vec![presenting(session, generation)])).remove(0)
@@ -170,6 +182,11 @@ impl Database {
     /// The endings that a later process would read.
     pub fn kept_endings(&self) -> Vec<Ended> {
         endings(&self.wait(self.storage.revocations()).unwrap())
+    }
+
+    /// A user's live sessions, as they are shown.
+    pub fn live(&self, account: &Account) -> Vec<LiveSession> {
+        self.wait(self.storage.live_sessions(account.principal.id)).unwrap()
     }
 
     pub fn sweep(&self) -> Swept {
@@ -195,12 +212,18 @@ pub fn creation(username: &str) -> UserOperation {
     UserOperation::Create(NewUser { username: name(username), hash, roles: vec![Role::User] })
 }
 
+/// An account whose row is so many bytes long and more: what fills a file quickly.
+pub fn creation_of_bytes(username: &str, bytes: usize) -> UserOperation {
+    UserOperation::Create(NewUser { username: name(username), hash: hash(&"x".repeat(bytes)), roles: vec![Role::User] })
+}
+
 pub fn search(username: &str) -> UserOperation {
     UserOperation::Find(name(username))
 }
 
-pub fn password_change(account: &Account, new: &str) -> UserOperation {
-    UserOperation::ChangePassword { seen: account.fence(), hash: hash(new) }
+pub fn password_change(asked_by: SessionId, account: &Account, new: &str) -> UserOperation {
+    let client = client("password change");
+    UserOperation::ChangePassword(PasswordChange { seen: account.fence(), hash: hash(new), asked_by, client })
 }
 
 pub fn opening(account: &Account) -> SessionOperation {
@@ -212,19 +235,23 @@ pub fn opening_from(account: &Account, user_agent: &str) -> SessionOperation {
 }
 
 pub fn new_session(account: &Account, user_agent: &str) -> NewSession {
-    NewSession {
-        seen: account.fence(),
-        stronger_hash: None,
-        user_agent: Some(user_agent.to_owned()),
-        ip: Some("192.0.2.1".to_owned()),
-        reservation: None,
-    }
+    NewSession { seen: account.fence(), stronger_hash: None, client: client(user_agent), reservation: None }
+}
+
+/// A client with this user agent, at the suite's address.
+pub fn client(user_agent: &str) -> Client {
+    Client { user_agent: Some(UserAgent::of(user_agent.as_bytes())), ip: Some([192, 0, 2, 1].into()) }
 }
 
 /// A request that does not have to wait: no time of asking is later than the transaction's.
 pub fn presenting(session: SessionId, generation: u32) -> SessionOperation {
+    presenting_from(session, generation, client("phone"))
+}
+
+/// The same of another client.
+pub fn presenting_from(session: SessionId, generation: u32, client: Client) -> SessionOperation {
     let presented = Presented { session, generation: Generation::new(generation).unwrap() };
-    SessionOperation::Rotate { presented, asked_at: Timestamp::from_millis(i64::MAX) }
+    SessionOperation::Rotate { presented, asked_at: Timestamp::from_millis(i64::MAX), client }
 }
 
 pub fn logout(session: SessionId) -> SessionOperation {
@@ -234,7 +261,7 @@ pub fn logout(session: SessionId) -> SessionOperation {
 /// The grant that is a batch's one outcome.
 pub fn granted(mut committed: Committed<SessionOutcome>) -> Grant {
     match committed.outcomes.pop() {
-        Some(Ok(SessionOutcome::Granted(grant))) => grant,
+        Some(Ok(SessionOutcome::Granted(grant) | SessionOutcome::Opened { grant, .. })) => grant,
         other => panic!("nothing was granted: {other:?}"),
     }
 }
@@ -262,6 +289,8 @@ impl Told for SessionOutcome {
     fn told(&self) -> String {
         match self {
             Self::Granted(grant) => format!("granted {}", grant.generation.number()),
+            Self::Opened { evicted, .. } if evicted.is_empty() => "opened".to_owned(),
+            Self::Opened { evicted, .. } => format!("opened for {}", evicted.len()),
             Self::Reused { rollback_detected: false, .. } => "reused".to_owned(),
             Self::Reused { rollback_detected: true, .. } => "reused after a rollback".to_owned(),
             Self::Expired { .. } => "refused: expired".to_owned(),
@@ -277,6 +306,7 @@ impl Told for UserOutcome {
             Self::Created(account) => format!("created {}", account.principal.username),
             Self::Found(Some(account)) => format!("found {}", account.principal.username),
             Self::Found(None) => "found nobody".to_owned(),
+            Self::PasswordChanged(grant) => format!("changed, and granted {}", grant.generation.number()),
             Self::Changed => "changed".to_owned(),
             Self::Attempt(AttemptOutcome::Admitted { .. }) => "admitted".to_owned(),
             Self::Attempt(AttemptOutcome::Throttled { .. }) => "throttled".to_owned(),

@@ -4,9 +4,7 @@
 use latchkey::storage::{SessionOperation, UserOperation};
 use latchkey::tokens::revocation::Ended;
 
-use crate::database::{
-    Database, WINDOW, creation, endings, hash, logout, new_session, opening_from, password_change, presenting, told,
-};
+use crate::database::{Database, WINDOW, creation, endings, hash, logout, new_session, opening_from, presenting, told};
 use crate::engine::Engine;
 
 every_engine![
@@ -16,9 +14,13 @@ every_engine![
     a_reuse_that_cannot_be_noted_ends_nothing_and_is_found_again,
     a_session_that_cannot_be_opened_leaves_the_old_hash,
     a_password_change_that_fails_half_way_changes_nothing,
+    a_password_change_that_cannot_open_a_session_changes_nothing,
+    a_session_that_its_owner_cannot_end_lives,
+    a_logout_everywhere_that_fails_half_way_changes_nothing,
     a_disabling_that_fails_half_way_changes_nothing,
     a_role_change_that_fails_half_way_changes_nothing,
     a_deletion_that_fails_half_way_changes_nothing,
+    an_owners_deletion_that_fails_half_way_changes_nothing,
 ];
 
 fn a_creation_that_fails_leaves_its_neighbours_alone(engine: Box<dyn Engine>) {
@@ -94,7 +96,7 @@ fn a_session_that_cannot_be_opened_leaves_the_old_hash(engine: Box<dyn Engine>) 
         opening_from(&alice, "phone"),
     ]);
 
-    assert_eq!(told(&done), ["granted 1", "unavailable", "granted 1"]);
+    assert_eq!(told(&done), ["opened", "unavailable", "opened"]);
     assert_eq!(db.find("alice"), Some(alice));
     assert_eq!(db.count("sessions"), 2);
 }
@@ -103,7 +105,35 @@ fn a_password_change_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>
     let db = Database::on(engine);
     let alice = db.account("alice");
     break_the_note_of(&db, 2);
-    fails_half_way(&db, password_change(&alice, "another hash"));
+    fails_half_way(&db, db.password_change(&alice, "another hash"));
+}
+
+fn a_password_change_that_cannot_open_a_session_changes_nothing(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    db.engine.break_statements("sessions", "INSERT", "NEW.user_agent = 'password change'");
+    fails_half_way(&db, db.password_change(&alice, "another hash"));
+}
+
+fn a_session_that_its_owner_cannot_end_lives(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let (phone, laptop) = (db.session(&alice).session, db.session(&alice).session);
+    break_the_note_of(&db, 1);
+
+    let own = SessionOperation::EndOwn { owner: alice.principal.id, asked_by: phone, session: laptop };
+    let done = db.sessions(vec![own, presenting(laptop, 1)]);
+
+    assert_eq!(told(&done), ["unavailable", "granted 2"]);
+    assert_eq!((done.revocations, db.kept_endings()), (vec![], vec![]));
+}
+
+fn a_logout_everywhere_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let asked_by = db.session(&alice).session;
+    break_the_note_of(&db, 2);
+    fails_half_way(&db, UserOperation::EndSessions { user: alice.principal.id, asked_by });
 }
 
 fn a_disabling_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>) {
@@ -126,6 +156,15 @@ fn a_deletion_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>) {
     // The last statement: by then the note of it was written, and must not be published.
     db.engine.break_statements("users", "DELETE", "OLD.username = 'alice'");
     fails_half_way(&db, UserOperation::Delete(user));
+}
+
+fn an_owners_deletion_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let asked_by = db.session(&alice).session;
+    db.engine.break_statements("users", "DELETE", "OLD.username = 'alice'");
+    fails_half_way(&db, UserOperation::DeleteOwn { seen: alice.fence(), asked_by });
+    assert_eq!(db.present(asked_by, 1), "granted 2");
 }
 
 /// Endings of sessions (1) or users (2) cannot be written: the second statement of what ends something fails.

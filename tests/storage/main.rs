@@ -4,6 +4,9 @@
 //! [`every_engine`], and an engine joins by implementing [`engine::Engine`] and a line in that macro.
 //!
 //! - [`users`], [`sessions`], [`rotation`]: what the operations do, and what they leave alone
+//! - [`session_limit`]: how many a user may have
+//! - [`own_deletion`]: an owner who goes, and the admin who must stay
+//! - [`listing`]: what an owner is shown of their sessions
 //! - [`attempts`], [`attempts_bounded`], [`attempts_model`]: guesses, how many rows they may take, and what they add up to
 //! - [`batches`]: what it means to share a transaction
 //! - [`failing_statements`]: an operation that fails half-way leaves nothing of itself behind
@@ -40,8 +43,11 @@ mod child;
 mod database;
 mod engine;
 mod failing_statements;
+mod listing;
+mod own_deletion;
 mod restart;
 mod rotation;
+mod session_limit;
 mod sessions;
 mod sqlite;
 mod sqlite_faults;

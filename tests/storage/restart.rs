@@ -7,7 +7,7 @@ use latchkey::error::{Error, Result};
 use latchkey::tokens::principal::{Role, Version};
 use latchkey::tokens::revocation::Ended;
 
-use crate::database::{Database, WINDOW, creation, logout, opening, password_change, presenting};
+use crate::database::{Database, WINDOW, creation, logout, opening, presenting};
 use crate::engine::Engine;
 
 every_engine![
@@ -26,7 +26,7 @@ fn everything_acknowledged_is_there_after_a_restart(engine: Box<dyn Engine>) {
     let (live, over) = (db.session(&alice).session, db.session(&alice).session);
     let bobs = db.session(&bob).session;
     db.sessions(vec![presenting(live, 1), logout(over)]);
-    db.change(password_change(&bob, "another hash"));
+    db.change(db.password_change(&bob, "another hash"));
     let bob = db.find("bob");
     let clock = db.clock.clone();
 
@@ -92,6 +92,7 @@ fn after_closing_every_call_is_unavailable_and_no_death_is_reported(engine: Box<
     }
     refused(db.try_users(vec![creation("bob")]));
     refused(db.try_sessions(vec![opening(&alice)]));
+    refused(db.wait(db.storage.live_sessions(alice.principal.id)));
     refused(db.wait(db.storage.revocations()));
     refused(db.wait(db.storage.sweep()));
     refused(db.wait(db.storage.ping()));

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use latchkey::storage::{SessionOutcome, UserOperation};
+use latchkey::storage::{Client, SessionOutcome, UserAgent, UserOperation};
 use latchkey::tokens::refresh::SessionId;
 use latchkey::tokens::revocation::Ended;
 use uuid::Uuid;
 
 use crate::database::{
-    DAY, Database, WINDOW, endings, granted, logout, password_change, presenting, strict_rules, told, usual_rules,
+    DAY, Database, WINDOW, endings, granted, logout, presenting, presenting_from, strict_rules, told, usual_rules,
 };
 use crate::engine::Engine;
 
@@ -23,6 +23,8 @@ every_engine![
     a_refusal_commits_nothing,
     the_last_generation_is_over,
     rotations_add_no_rows,
+    a_rotation_notes_who_renewed_and_what_is_held_or_replayed_does_not,
+    a_rotation_by_a_client_that_does_not_name_itself_forgets_the_one_before,
 ];
 
 /// The columns that a rotation writes.
@@ -149,7 +151,7 @@ fn a_refusal_commits_nothing(engine: Box<dyn Engine>) {
     let (bobs, carols) = (db.session(&bob).session, db.session(&carol).session);
     db.sessions(vec![logout(ended)]);
     db.change(UserOperation::SetDisabled { user: bob.principal.id, disabled: true });
-    db.change(password_change(&carol, "another hash"));
+    db.change(db.password_change(&carol, "another hash"));
     let before = db.engine.commits();
 
     let unknown = SessionId(Uuid::from_u128(7));
@@ -182,4 +184,31 @@ fn rotations_add_no_rows(engine: Box<dyn Engine>) {
 
     assert_eq!(told(&done).last().map(String::as_str), Some("granted 101"));
     assert_eq!((db.count("sessions"), db.count("revocations")), (1, 0));
+}
+
+/// Where the session's last rotation came from, by its row.
+fn last_client(db: &Database) -> (Option<String>, Option<String>) {
+    (db.engine.text("SELECT user_agent FROM sessions"), db.engine.text("SELECT ip FROM sessions"))
+}
+
+fn a_rotation_notes_who_renewed_and_what_is_held_or_replayed_does_not(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let session = db.session(&db.account("alice")).session;
+    let tablet = Client { user_agent: Some(UserAgent::of(b"tablet")), ip: Some("2001:db8::7".parse().unwrap()) };
+
+    db.sessions(vec![presenting_from(session, 1, tablet)]);
+    assert_eq!(last_client(&db), (Some("tablet".to_owned()), Some("2001:db8::7".to_owned())));
+
+    let held = db.sessions(vec![presenting(session, 2), presenting(session, 1)]);
+    assert_eq!(told(&held), ["granted 2", "granted 2"]);
+    assert_eq!(last_client(&db), (Some("tablet".to_owned()), Some("2001:db8::7".to_owned())));
+}
+
+fn a_rotation_by_a_client_that_does_not_name_itself_forgets_the_one_before(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let session = db.session(&db.account("alice")).session;
+
+    db.sessions(vec![presenting_from(session, 1, Client::default())]);
+
+    assert_eq!(last_client(&db), (None, None));
 }

@@ -6,7 +6,7 @@ use latchkey::tokens::refresh::{Generation, SessionId};
 use latchkey::tokens::revocation::Ended;
 use uuid::Uuid;
 
-use crate::database::{DAY, Database, endings, hash, logout, new_session, opening, password_change, told, usual_rules};
+use crate::database::{DAY, Database, endings, hash, logout, new_session, opening, told, usual_rules};
 use crate::engine::Engine;
 
 every_engine![
@@ -17,6 +17,10 @@ every_engine![
     a_stronger_hash_is_refused_with_its_session,
     an_ending_says_whose_session_it_was_if_it_was_live,
     an_ending_keeps_its_first_reason,
+    an_owner_ends_a_session_of_theirs_and_the_others_live,
+    an_owner_may_end_the_session_that_asks_and_one_that_is_over,
+    a_session_that_is_not_the_owners_is_none_and_lives,
+    under_a_session_that_is_not_live_none_is_ended,
 ];
 
 fn a_session_opens_with_the_first_generation_and_both_limits(engine: Box<dyn Engine>) {
@@ -48,16 +52,16 @@ fn a_session_keeps_where_it_came_from(engine: Box<dyn Engine>) {
 fn no_session_opens_for_an_account_that_is_another_by_now(engine: Box<dyn Engine>) {
     let db = Database::on(engine);
     let refused = |seen: &Account| {
-        let before = db.engine.commits();
+        let (before, sessions) = (db.engine.commits(), db.count("sessions"));
         assert_eq!(told(&db.sessions(vec![opening(seen)])), ["the account changed meanwhile"]);
-        assert_eq!(db.count("sessions"), 0);
+        assert_eq!(db.count("sessions"), sessions);
         assert_eq!(db.engine.commits(), before);
     };
     let alice = db.account("alice");
     refused(&Account { hash: hash("what was read before"), ..alice.clone() });
     refused(&Account { epoch: Epoch(2), ..alice.clone() });
 
-    db.change(password_change(&alice, "another hash"));
+    db.change(db.password_change(&alice, "another hash"));
     refused(&alice);
 
     db.change(UserOperation::SetDisabled { user: alice.principal.id, disabled: true });
@@ -77,7 +81,7 @@ fn a_stronger_hash_is_stored_with_its_session(engine: Box<dyn Engine>) {
     // The second was checked against the hash that the first one replaced.
     let done = db.sessions(vec![opening(), opening()]);
 
-    assert_eq!(told(&done), ["granted 1", "the account changed meanwhile"]);
+    assert_eq!(told(&done), ["opened", "the account changed meanwhile"]);
     assert_eq!(done.revocations, [], "the password is the same one");
     let stored = db.find("alice").unwrap();
     assert_eq!(stored, Account { hash: hash("a stronger hash"), ..alice });
@@ -89,7 +93,7 @@ fn a_stronger_hash_is_refused_with_its_session(engine: Box<dyn Engine>) {
     let alice = db.account("alice");
     let mut session = new_session(&alice, "phone");
     session.stronger_hash = Some(hash("the old password, hashed again"));
-    db.change(password_change(&alice, "the new password's"));
+    db.change(db.password_change(&alice, "the new password's"));
 
     let done = db.sessions(vec![SessionOperation::Open(session)]);
 
@@ -134,4 +138,77 @@ fn an_ending_keeps_its_first_reason(engine: Box<dyn Engine>) {
     db.clock.advance(DAY);
     db.sessions(vec![SessionOperation::End { session: phone, reason: EndReason::Reuse }]);
     assert_eq!((reason().as_deref(), ended_at()), (Some("logout"), at));
+}
+
+fn ending_own(owner: &Account, asked_by: SessionId, session: SessionId) -> SessionOperation {
+    SessionOperation::EndOwn { owner: owner.principal.id, asked_by, session }
+}
+
+fn an_owner_ends_a_session_of_theirs_and_the_others_live(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let (phone, laptop, third) = (db.session(&alice).session, db.session(&alice).session, db.session(&alice).session);
+
+    let done = db.sessions(vec![ending_own(&alice, laptop, phone)]);
+
+    assert!(matches!(done.outcomes[0], Ok(SessionOutcome::Ended { owner }) if owner == Some(alice.principal.id)));
+    assert_eq!(endings(&done.revocations), [Ended::Session(phone)]);
+    assert_eq!(db.kept_endings(), [Ended::Session(phone)]);
+    let reason = db.engine.text("SELECT end_reason FROM sessions WHERE ended_at IS NOT NULL");
+    assert_eq!(reason.as_deref(), Some("revoked"));
+    assert_eq!(db.present(phone, 1), "refused: revoked");
+    assert_eq!(db.present(laptop, 1), "granted 2");
+    assert_eq!(db.present(third, 1), "granted 2");
+}
+
+fn an_owner_may_end_the_session_that_asks_and_one_that_is_over(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let (phone, laptop) = (db.session(&alice).session, db.session(&alice).session);
+    db.sessions(vec![logout(phone)]);
+    let before = db.engine.commits();
+    assert_eq!(told(&db.sessions(vec![ending_own(&alice, laptop, phone)])), ["was over"]);
+    assert_eq!(db.engine.commits(), before);
+
+    assert_eq!(told(&db.sessions(vec![ending_own(&alice, laptop, laptop)])), ["ended"]);
+
+    assert_eq!(db.live(&alice), []);
+}
+
+fn a_session_that_is_not_the_owners_is_none_and_lives(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let (alice, bob) = (db.account("alice"), db.account("bob"));
+    let (alices, bobs) = (db.session(&alice).session, db.session(&bob).session);
+    let unknown = SessionId(Uuid::from_u128(7));
+
+    let done = db.sessions(vec![ending_own(&alice, alices, bobs), ending_own(&alice, alices, unknown)]);
+
+    assert_eq!(told(&done), ["no such session"; 2]);
+    assert_eq!(done.revocations, []);
+    assert_eq!(db.present(bobs, 1), "granted 2");
+}
+
+fn under_a_session_that_is_not_live_none_is_ended(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let (alice, bob) = (db.account("alice"), db.account("bob"));
+    let refused = |asked_by, session| {
+        let done = db.sessions(vec![ending_own(&alice, asked_by, session)]);
+        assert_eq!((told(&done), done.revocations), (vec!["access token refused".to_owned()], vec![]));
+    };
+    let expired = db.session(&alice).session;
+    db.clock.advance(30 * DAY);
+    let (ended, live, bobs) = (db.session(&alice).session, db.session(&alice).session, db.session(&bob).session);
+    db.sessions(vec![logout(ended)]);
+
+    for asked_by in [ended, expired, bobs, SessionId(Uuid::from_u128(7))] {
+        refused(asked_by, live);
+    }
+    assert_eq!(db.present(live, 1), "granted 2");
+
+    db.change(UserOperation::SetDisabled { user: alice.principal.id, disabled: true });
+    refused(live, live);
+    db.change(UserOperation::SetDisabled { user: alice.principal.id, disabled: false });
+    refused(live, live);
+    db.change(UserOperation::Delete(alice.principal.id));
+    refused(live, live);
 }

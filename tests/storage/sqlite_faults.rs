@@ -9,7 +9,7 @@ use latchkey::storage::{LARGEST_BATCH, SessionOperation};
 use latchkey::tokens::revocation::Ended;
 
 use crate::child;
-use crate::database::{Database, creation, endings, logout, opening, opening_from, presenting, told};
+use crate::database::{Database, creation, creation_of_bytes, endings, logout, opening, presenting, told};
 use crate::sqlite::SqliteEngine;
 
 /// A trigger after which there is no transaction any more, as after some failures of SQLite's own.
@@ -50,7 +50,7 @@ fn where_the_transaction_goes_in_the_middle_of_an_operation_nothing_is_published
     assert!(db.deaths.try_recv().is_err(), "the file is as good as before");
     db.engine.sql("DROP TRIGGER broken");
     let done = db.sessions(batch());
-    assert_eq!(told(&done), ["ended", "granted 2", "ended", "granted 1"]);
+    assert_eq!(told(&done), ["ended", "granted 2", "ended", "opened"]);
     assert_eq!(endings(&done.revocations), [Ended::Session(phone), Ended::Session(laptop)]);
 }
 
@@ -144,7 +144,7 @@ fn an_io_error_in_a_checkpoint_ends_the_writer_and_the_log_is_kept() {
             let (file, log) = (engine.path().to_owned(), engine.log());
             let db = Database::on(Box::new(engine));
             let alice = db.account("alice");
-            db.sessions((0..512).map(|_| opening_from(&alice, &"long ".repeat(1600))).collect());
+            db.users((0..512).map(|row| creation_of_bytes(&format!("long{row}"), 8000)).collect());
             let clock = db.clock.clone();
             // Closing copied the log into the file, which is longer now than the log will be.
             let mut db = db.reopened(clock);
@@ -152,7 +152,7 @@ fn an_io_error_in_a_checkpoint_ends_the_writer_and_the_log_is_kept() {
             child::limit_files_to(Some(fs::metadata(&file).unwrap().len()));
 
             // More than a megabyte of log: somebody begins to copy it, and the file cannot grow.
-            let done = db.sessions((0..512).map(|_| opening_from(&alice, &"long ".repeat(500))).collect());
+            let done = db.users((0..512).map(|row| creation_of_bytes(&format!("short{row}"), 2500)).collect());
 
             assert!(done.outcomes.iter().all(Result::is_ok), "the log took it all");
             assert_eq!(db.next_death(), Some("storage"));
@@ -162,11 +162,27 @@ fn an_io_error_in_a_checkpoint_ends_the_writer_and_the_log_is_kept() {
 
             let clock = db.clock.clone();
             let db = db.reopened(clock);
-            assert_eq!(db.count("sessions"), 1025);
+            assert_eq!(db.count("users"), 1025);
             assert_eq!(db.present(kept, 1), "granted 2");
             is_intact(&db);
         },
     );
+}
+
+#[test]
+fn a_list_from_a_damaged_file_ends_the_process_as_a_batch_would() {
+    let mut db = Database::on(Box::new(SqliteEngine::fresh()));
+    let alice = db.account("alice");
+    db.session(&alice);
+    let elsewhere = "UPDATE sqlite_schema SET rootpage = 1 << 30 WHERE name = 'live_sessions_by_user'";
+    db.engine.sql(&format!("PRAGMA writable_schema = ON; {elsewhere}"));
+    db.engine.sql("PRAGMA schema_version = 1000");
+
+    let listed = db.wait(db.storage.live_sessions(alice.principal.id));
+
+    assert_eq!(listed, Err(Error::Unavailable));
+    assert_eq!(db.next_death(), Some("storage"));
+    assert_eq!(db.wait(db.storage.live_sessions(alice.principal.id)), Err(Error::Unavailable));
 }
 
 /// Writes a file that takes what room is left.

@@ -3,10 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use futures_util::FutureExt as _;
 use latchkey::clock::Clock;
 use latchkey::lifeline;
 
-use crate::database::{Database, opening_from, usual_rules};
+use crate::database::{Database, creation_of_bytes, logout, told, usual_rules};
 use crate::sqlite::SqliteEngine;
 
 #[test]
@@ -66,11 +67,59 @@ fn a_migration_that_was_changed_after_it_was_applied_is_refused() {
 }
 
 #[test]
+fn a_database_of_the_first_schema_is_brought_up_to_date_with_all_that_is_in_it() {
+    let db = Database::on(Box::new(SqliteEngine::fresh()));
+    let alice = db.account("alice");
+    let session = db.session(&alice).session;
+    db.close();
+    db.engine.sql(
+        "DROP INDEX live_sessions_by_user;
+         DROP INDEX enabled_admins;
+         ALTER TABLE service DROP COLUMN endings_kept_for;
+         ALTER TABLE service DROP COLUMN longer_kept_for;
+         ALTER TABLE service DROP COLUMN longer_until;
+         DROP TRIGGER known_addresses_go;
+         DROP TABLE known_addresses;
+         DROP TABLE login_failures;
+         DROP TABLE login_failure_rows;
+         CREATE INDEX sessions_by_user ON sessions (user_id);
+         DELETE FROM schema_migrations WHERE number > 1",
+    );
+
+    let clock = db.clock.clone();
+    let db = db.reopened(clock);
+
+    assert_eq!(db.live(&alice).len(), 1);
+    assert_eq!(db.present(session, 1), "granted 2");
+    let index = |name| db.engine.number(&format!("SELECT count(*) FROM sqlite_schema WHERE name = '{name}'"));
+    assert_eq!((index("sessions_by_user"), index("live_sessions_by_user")), (0, 1));
+}
+
+#[test]
+fn a_list_is_answered_while_a_batch_waits_for_the_file() {
+    let db = Database::on(Box::new(SqliteEngine::fresh()));
+    let alice = db.account("alice");
+    let session = db.session(&alice).session;
+    // Another process writes, as the command line may.
+    db.engine.sql("BEGIN IMMEDIATE");
+    let mut waiting = db.storage.sessions(vec![logout(session)]);
+
+    assert_eq!(db.live(&alice).len(), 1);
+
+    assert!(db.wait(async { (&mut waiting).now_or_never() }).is_none(), "the batch did not wait");
+    db.engine.sql("COMMIT");
+    assert_eq!(told(&db.wait(waiting).unwrap()), ["ended"]);
+    assert_eq!(db.live(&alice), []);
+}
+
+#[test]
 fn an_orderly_close_leaves_one_file() {
     let engine = SqliteEngine::fresh();
     let log = engine.log();
     let db = Database::on(Box::new(engine));
-    db.account("alice");
+    let alice = db.account("alice");
+    // The reader has the file open as well.
+    db.live(&alice);
     assert!(log.exists());
 
     db.close();
@@ -86,12 +135,10 @@ fn the_log_starts_over_while_the_database_is_written() {
     let engine = SqliteEngine::fresh();
     let (file, log) = (engine.path().to_owned(), engine.log());
     let db = Database::on(Box::new(engine));
-    let alice = db.account("alice");
-    let long = "x".repeat(8 * 1024);
 
     // Long rows fill the log quickly.
-    for _ in 0..64 {
-        db.sessions((0..128).map(|_| opening_from(&alice, &long)).collect());
+    for batch in 0..64 {
+        db.users((0..128).map(|row| creation_of_bytes(&format!("user{batch}.{row}"), 8 * 1024)).collect());
     }
 
     let length = |path| fs::metadata(path).unwrap().len();

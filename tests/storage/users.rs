@@ -1,11 +1,14 @@
 //! Operations on users: names, the fence, and what a change ends.
 
-use latchkey::storage::{Account, UserOperation};
+use latchkey::storage::{Account, UserOperation, UserOutcome};
 use latchkey::tokens::principal::{Epoch, Role, UserId, Version};
+use latchkey::tokens::refresh::SessionId;
 use latchkey::tokens::revocation::Ended;
 use uuid::Uuid;
 
-use crate::database::{Database, creation, endings, granted, hash, password_change, presenting, search, told};
+use crate::database::{
+    DAY, Database, creation, endings, granted, hash, logout, password_change, presenting, search, told,
+};
 use crate::engine::Engine;
 
 every_engine![
@@ -15,6 +18,10 @@ every_engine![
     the_first_of_two_creations_in_a_batch_wins_and_the_batch_goes_on,
     a_password_change_ends_every_session_and_every_access_token_from_before,
     a_password_change_is_refused_once_the_account_is_another,
+    a_password_change_is_refused_once_the_session_that_asks_is_over,
+    a_password_change_opens_the_only_session_that_lives,
+    logging_out_everywhere_ends_every_session_and_leaves_the_account,
+    under_a_session_that_is_not_live_nobody_is_logged_out,
     disabling_ends_every_session_and_enabling_revives_none,
     a_role_change_refuses_access_tokens_and_leaves_sessions_alone,
     a_deletion_ends_every_session_and_frees_the_name,
@@ -73,9 +80,9 @@ fn a_password_change_ends_every_session_and_every_access_token_from_before(engin
     let (alice, bob) = (db.account("alice"), db.account("bob"));
     let (phone, laptop, bobs) = (db.session(&alice), db.session(&alice), db.session(&bob));
 
-    let done = db.users(vec![password_change(&alice, "another hash")]);
+    let done = db.users(vec![password_change(phone.session, &alice, "another hash")]);
 
-    assert_eq!(told(&done), ["changed"]);
+    assert_eq!(told(&done), ["changed, and granted 1"]);
     assert_eq!(endings(&done.revocations), [everybody_below(&alice, 2)]);
     assert_eq!(db.kept_endings(), [everybody_below(&alice, 2)]);
     let changed = db.find("alice").unwrap();
@@ -91,22 +98,97 @@ fn a_password_change_ends_every_session_and_every_access_token_from_before(engin
 
 fn a_password_change_is_refused_once_the_account_is_another(engine: Box<dyn Engine>) {
     let db = Database::on(engine);
-    let refused = |seen: &Account| {
-        let done = db.users(vec![password_change(seen, "stolen")]);
-        assert_eq!(told(&done), ["the account changed meanwhile"]);
-        assert_eq!(done.revocations, []);
-    };
     let alice = db.account("alice");
-    refused(&Account { hash: hash("what was read before"), ..alice.clone() });
-    refused(&Account { epoch: Epoch(2), ..alice.clone() });
+    let asked_by = db.session(&alice).session;
+
+    for seen in
+        [Account { hash: hash("what was read before"), ..alice.clone() }, Account { epoch: Epoch(2), ..alice.clone() }]
+    {
+        let done = db.users(vec![password_change(asked_by, &seen, "stolen")]);
+        assert_eq!((told(&done), done.revocations), (vec!["the account changed meanwhile".to_owned()], vec![]));
+    }
+
     assert_eq!(db.find("alice"), Some(alice.clone()));
+    assert_eq!(db.live(&alice).len(), 1);
+}
 
-    db.change(UserOperation::SetDisabled { user: alice.principal.id, disabled: true });
-    refused(&db.find("alice").unwrap());
+fn a_password_change_is_refused_once_the_session_that_asks_is_over(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let (alice, bob) = (db.account("alice"), db.account("bob"));
+    let refused = |asked_by| {
+        let seen = db.find("alice").unwrap_or_else(|| alice.clone());
+        let done = db.users(vec![password_change(asked_by, &seen, "stolen")]);
+        assert_eq!((told(&done), done.revocations), (vec!["access token refused".to_owned()], vec![]));
+        assert!(db.find("alice").is_none_or(|alice| alice.hash == seen.hash));
+    };
+    let (ended, live, bobs) = (db.session(&alice).session, db.session(&alice).session, db.session(&bob).session);
+    db.sessions(vec![logout(ended)]);
+    for asked_by in [ended, bobs, SessionId(Uuid::from_u128(7))] {
+        refused(asked_by);
+    }
 
+    db.change(password_change(live, &alice, "another hash"));
+    refused(live);
+    let set = |disabled| UserOperation::SetDisabled { user: alice.principal.id, disabled };
+    let fresh = db.session(&db.find("alice").unwrap()).session;
+    db.change(set(true));
+    refused(fresh);
+    db.change(set(false));
+    refused(fresh);
+    let last = db.session(&db.find("alice").unwrap()).session;
     db.change(UserOperation::Delete(alice.principal.id));
-    refused(&alice);
-    assert_eq!(db.count("users"), 0);
+    refused(last);
+}
+
+fn a_password_change_opens_the_only_session_that_lives(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let (phone, laptop) = (db.session(&alice).session, db.session(&alice).session);
+
+    let mut done = db.users(vec![password_change(phone, &alice, "another hash")]);
+
+    let Some(Ok(UserOutcome::PasswordChanged(grant))) = done.outcomes.pop() else { panic!("{done:?}") };
+    assert_eq!((grant.generation.number(), grant.principal.version), (1, Version(2)));
+    assert_eq!(grant.absolute_expires_at, grant.granted_at.plus(90 * DAY));
+    let live = db.live(&alice);
+    assert_eq!(live.iter().map(|session| session.id).collect::<Vec<_>>(), [grant.session]);
+    assert_eq!(live[0].user_agent.as_deref(), Some("password change"));
+    assert_ne!(grant.session, phone);
+    assert_eq!(db.present(laptop, 1), "refused: revoked");
+    assert_eq!(db.present(grant.session, 1), "granted 2");
+}
+
+fn logging_out_everywhere_ends_every_session_and_leaves_the_account(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let (alice, bob) = (db.account("alice"), db.account("bob"));
+    let (phone, laptop, bobs) = (db.session(&alice).session, db.session(&alice).session, db.session(&bob).session);
+
+    let done = db.users(vec![UserOperation::EndSessions { user: alice.principal.id, asked_by: phone }]);
+
+    assert_eq!(told(&done), ["changed"]);
+    assert_eq!(endings(&done.revocations), [everybody_below(&alice, 2)]);
+    assert_eq!(db.kept_endings(), [everybody_below(&alice, 2)]);
+    assert_eq!(db.present(phone, 1), "refused: revoked");
+    assert_eq!(db.present(laptop, 1), "refused: revoked");
+    assert_eq!(db.present(bobs, 1), "granted 2");
+    let after = db.find("alice").unwrap();
+    assert_eq!((&after.hash, after.disabled, after.epoch), (&alice.hash, false, Epoch(2)));
+    assert_eq!(db.session(&after).principal.version, Version(2));
+}
+
+fn under_a_session_that_is_not_live_nobody_is_logged_out(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let (alice, bob) = (db.account("alice"), db.account("bob"));
+    let (ended, live, bobs) = (db.session(&alice).session, db.session(&alice).session, db.session(&bob).session);
+    db.sessions(vec![logout(ended)]);
+
+    for asked_by in [ended, bobs, SessionId(Uuid::from_u128(7))] {
+        let done = db.users(vec![UserOperation::EndSessions { user: alice.principal.id, asked_by }]);
+        assert_eq!((told(&done), done.revocations), (vec!["access token refused".to_owned()], vec![]));
+    }
+
+    assert_eq!(db.find("alice"), Some(alice));
+    assert_eq!(db.present(live, 1), "granted 2");
 }
 
 fn disabling_ends_every_session_and_enabling_revives_none(engine: Box<dyn Engine>) {
@@ -181,13 +263,15 @@ fn each_change_raises_the_least_version_and_the_highest_is_kept(engine: Box<dyn 
     let alice = db.account("alice");
     let user = alice.principal.id;
 
+    let changing = db.password_change(&alice, "another hash");
+
     let done = db.users(vec![
         UserOperation::SetRoles { user, roles: vec![Role::Admin] },
-        password_change(&alice, "another hash"),
+        changing,
         UserOperation::SetDisabled { user, disabled: true },
     ]);
 
-    assert_eq!(told(&done), ["changed"; 3]);
+    assert_eq!(told(&done), ["changed", "changed, and granted 1", "changed"]);
     assert_eq!(endings(&done.revocations), [2, 3, 4].map(|version| everybody_below(&alice, version)));
     assert_eq!(db.kept_endings(), [everybody_below(&alice, 4)]);
     let changed = db.find("alice").unwrap();

@@ -225,8 +225,13 @@ mod tests {
             )
             .unwrap();
         let rotation = Policy { window: Duration::ZERO, until_used: false, idle_ttl: Duration::ZERO, resumed: None };
-        let rules =
-            Rules { rotation, session_ttl: Duration::ZERO, revocations_kept_for: Duration::ZERO, throttle: None };
+        let rules = Rules {
+            rotation,
+            session_ttl: Duration::ZERO,
+            max_sessions_per_user: 1,
+            revocations_kept_for: Duration::ZERO,
+            throttle: None,
+        };
 
         let done = run(&connection, &Clock::system(), &rules, batch);
 

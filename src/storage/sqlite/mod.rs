@@ -3,8 +3,9 @@
 //! Owns one rule: every write goes through one connection on one plain thread, so that there is one writer and no lock to
 //! wait for. Jobs arrive over a channel and are done in order; a commit is on disk (`synchronous=FULL`) before its
 //! batch is answered. An I/O error ends the thread, and with it the process: a file whose fsync failed is not to be trusted.
+//! Lists are read beside it, by a thread that cannot write.
 //!
-//! job -> writer thread -> `batch` (one transaction) -> reply; frames in the WAL -> `checkpoint`
+//! job -> writer thread -> `batch` (one transaction) -> reply; frames in the WAL -> `checkpoint`; list -> `reader` -> reply
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -19,20 +20,26 @@ use tokio::sync::oneshot;
 use self::batch::{BatchFailure, Operation};
 use self::checkpoint::Checkpoints;
 pub use self::open::OpenError;
+use self::reader::{Reader, Reads};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
 use crate::storage::{
-    Committed, Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOperation, UserOutcome,
+    Committed, LiveSession, Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOperation, UserOutcome,
 };
 use crate::throttle;
+use crate::tokens::principal::UserId;
 use crate::tokens::revocation::Revocation;
 use crate::tokens::rotation::Policy;
 
+mod admins;
 mod attempts;
 mod batch;
 mod checkpoint;
+mod live;
 mod open;
+mod opening;
+mod reader;
 mod revocations;
 mod sessions;
 mod sweep;
@@ -45,7 +52,10 @@ pub struct Rules {
     pub rotation: Policy,
     /// `SESSION_TTL`: a session's absolute limit.
     pub session_ttl: Duration,
-    /// How long endings are kept for access tokens that may still be alive.
+    /// `MAX_SESSIONS_PER_USER`: how many live ones a user may have.
+    pub max_sessions_per_user: usize,
+    /// How long endings are kept for access tokens that may still be alive; where an earlier setting was longer, the engine
+    /// raises it.
     pub revocations_kept_for: Duration,
     /// `LOGIN_FAILURES`: how often a password may be guessed; `None` counts nothing.
     pub throttle: Option<throttle::Policy>,
@@ -55,6 +65,7 @@ pub struct Rules {
 #[derive(Debug)]
 pub struct Sqlite {
     jobs: mpsc::Sender<Job>,
+    reads: Reads,
     has_users: bool,
 }
 
@@ -66,6 +77,7 @@ struct Writer {
     clock: Clock,
     rules: Rules,
     checkpoints: Checkpoints,
+    reader: Reader,
     sweep: sweep::Cursor,
     /// Something changed, or the process started, since it was last noted that the windows of before were lived through.
     windows_may_be_open: bool,
@@ -88,11 +100,14 @@ impl Sqlite {
     pub fn open(path: &Path, rules: Rules, clock: &Clock, watch: &Watch) -> std::result::Result<Self, OpenError> {
         let mut opened = open::open(path, rules, clock)?;
         let checkpoints = Checkpoints::start(path, &mut opened.connection, watch)?;
+        let reader = Reader::start(path, clock, watch)?;
+        let reads = reader.reads();
         let mut writer = Writer {
             connection: opened.connection,
             clock: clock.clone(),
             rules: opened.rules,
             checkpoints,
+            reader,
             sweep: sweep::Cursor::default(),
             windows_may_be_open: true,
             lifeline: watch.over("storage"),
@@ -112,7 +127,7 @@ impl Sqlite {
                 }
             })
             .map_err(|source| OpenError::Io { what: "starting the writer thread", source })?;
-        Ok(Self { jobs, has_users: opened.has_users })
+        Ok(Self { jobs, reads, has_users: opened.has_users })
     }
 
     /// Whether somebody had registered when the database was opened.
@@ -153,6 +168,10 @@ impl Storage for Sqlite {
 
     fn users(&self, batch: Vec<UserOperation>) -> Pending<UserOutcome> {
         self.batch(batch)
+    }
+
+    fn live_sessions(&self, user: UserId) -> BoxFuture<'static, Result<Vec<LiveSession>>> {
+        self.reads.run(move |connection, now| live::list(connection, user, now))
     }
 
     fn revocations(&self) -> BoxFuture<'static, Result<Vec<Revocation>>> {
@@ -202,9 +221,10 @@ impl Writer {
         }
     }
 
-    /// Closes the file: the checkpoint connection first, so that this one, the last, can copy and remove the log. Answers
+    /// Closes the file: the other connections first, so that this one, the last, can copy and remove the log. Answers
     /// whom to tell. Where the file failed, the log stays for the next process to read, and the lifeline's end is reported.
     fn close(mut self) -> Option<oneshot::Sender<()>> {
+        self.reader.stop();
         self.checkpoints.stop();
         if !matches!(self.state, State::Broken) && !self.checkpoints.failed() && self.note_the_stop() {
             open::copy_the_log_on_close(&self.connection);

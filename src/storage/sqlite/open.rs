@@ -13,7 +13,7 @@ use aws_lc_rs::digest;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
-use super::Rules;
+use super::{Rules, revocations};
 use crate::clock::{Clock, Timestamp};
 use crate::tokens::rotation::Resumed;
 
@@ -21,6 +21,8 @@ use crate::tokens::rotation::Resumed;
 pub(super) const PAGE_BYTES: u32 = 1024;
 /// Page cache of a connection, in KiB: the upper levels of the trees of millions of sessions.
 const CACHE_KIB: i64 = 16 * 1024;
+/// The reader's: it answers a list now and then.
+const READER_CACHE_KIB: i64 = 2 * 1024;
 /// How long a write waits for another process's: the command line's transactions are far shorter.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How far the newest time in storage may be ahead of the wall clock.
@@ -31,9 +33,12 @@ const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// Numbered from 1, never changed once released.
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 5] = [
     ("0001_initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
-    ("0002_login_failures", include_str!("../../../migrations/sqlite/0002_login_failures.sql")),
+    ("0002_live_sessions", include_str!("../../../migrations/sqlite/0002_live_sessions.sql")),
+    ("0003_enabled_admins", include_str!("../../../migrations/sqlite/0003_enabled_admins.sql")),
+    ("0004_longer_endings", include_str!("../../../migrations/sqlite/0004_longer_endings.sql")),
+    ("0005_login_failures", include_str!("../../../migrations/sqlite/0005_login_failures.sql")),
 ];
 
 /// Why the database could not be opened.
@@ -105,11 +110,12 @@ pub(super) fn open(path: &Path, mut rules: Rules, clock: &Clock) -> Result<Opene
         clock.note(last_alive);
         Resumed { last_alive, started_at: clock.now(), open_after }
     });
+    rules.revocations_kept_for = revocations::longest_kept_for(&connection, rules.revocations_kept_for, clock.now())?;
     let has_users = connection.query_row("SELECT EXISTS (SELECT 1 FROM users)", [], |row| row.get(0))?;
     Ok(Opened { connection, rules, lock, has_users })
 }
 
-/// What every connection needs.
+/// What every connection that writes needs.
 pub(super) fn configure(connection: &Connection) -> Result<(), OpenError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // Takes effect in an empty file only, and must come before the journal mode.
@@ -131,6 +137,16 @@ pub(super) fn configure(connection: &Connection) -> Result<(), OpenError> {
     // anew each time that it comes out of the cache of prepared statements: half of all instructions of a renewal.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// What a connection needs that reads beside the others and must neither write nor touch the log.
+pub(super) fn configure_reader(connection: &Connection) -> Result<(), OpenError> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(())
 }
 
@@ -292,6 +308,17 @@ fn sync_log(path: &Path) -> Result<(), OpenError> {
 fn sync_directory(directory: &Path) -> Result<(), OpenError> {
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
     synced.map_err(|source| OpenError::Io { what: "syncing the database's directory", source })
+}
+
+/// How SQLite would go about a query on today's schema, in its words.
+#[cfg(test)]
+pub(super) fn explained(query: &str) -> String {
+    let mut connection = Connection::open_in_memory().unwrap();
+    migrate(&mut connection, &Clock::system()).unwrap();
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+    let nothing = vec![rusqlite::types::Null; statement.parameter_count()];
+    let steps = statement.query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3)).unwrap();
+    steps.collect::<rusqlite::Result<Vec<_>>>().unwrap().join("\n")
 }
 
 #[cfg(test)]

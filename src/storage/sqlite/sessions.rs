@@ -1,4 +1,4 @@
-//! Operations on sessions.
+//! Presenting a token, and ending a session.
 //!
 //! Fills `tokens::rotation`'s types from the rows, and writes the verdict. Decides nothing itself.
 
@@ -6,11 +6,11 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
 use super::batch::{Applied, Operation, Refusal, Unit};
-use super::{attempts, users};
+use super::{opening, users};
 use crate::clock::Timestamp;
 use crate::error::{Error, GrantRefusal};
-use crate::storage::{EndReason, NewSession, SessionOperation, SessionOutcome};
-use crate::throttle::Settlement;
+use crate::storage::client::InlineText;
+use crate::storage::{Client, EndReason, SessionOperation, SessionOutcome, UserAgent};
 use crate::tokens::grant::Grant;
 use crate::tokens::principal::{Epoch, Principal, UserId, Version};
 use crate::tokens::refresh::{Generation, Presented, SessionId};
@@ -22,9 +22,12 @@ impl Operation for SessionOperation {
 
     fn apply(self, unit: &mut Unit<'_>) -> Applied<SessionOutcome> {
         match self {
-            Self::Rotate { presented, asked_at } => rotate(unit, presented, asked_at),
-            Self::Open(session) => open(unit, session).map(SessionOutcome::Granted),
+            Self::Rotate { presented, asked_at, client } => rotate(unit, presented, asked_at, &client),
+            Self::Open(session) => opening::open(unit, &session),
             Self::End { session, reason } => end(unit, session, reason).map(|owner| SessionOutcome::Ended { owner }),
+            Self::EndOwn { owner, asked_by, session } => {
+                end_own(unit, owner, asked_by, session).map(|owner| SessionOutcome::Ended { owner })
+            }
         }
     }
 }
@@ -36,7 +39,7 @@ struct Stored {
     user: Option<(rotation::User, Principal)>,
 }
 
-fn rotate(unit: &mut Unit<'_>, presented: Presented, asked_at: Timestamp) -> Applied<SessionOutcome> {
+fn rotate(unit: &mut Unit<'_>, presented: Presented, asked_at: Timestamp, client: &Client) -> Applied<SessionOutcome> {
     let stored = load(unit, presented.session)?;
     let session = stored.as_ref().map(|stored| &stored.session);
     let user = stored.as_ref().and_then(|stored| stored.user.as_ref()).map(|(user, _)| user);
@@ -65,7 +68,7 @@ fn rotate(unit: &mut Unit<'_>, presented: Presented, asked_at: Timestamp) -> App
         return Err(Error::InvalidGrant(GrantRefusal::Unknown).into());
     };
     if let Some(advance) = &advance {
-        write_advance(unit, presented.session, advance)?;
+        write_advance(unit, presented.session, advance, client)?;
     }
     Ok(SessionOutcome::Granted(Grant {
         session: presented.session,
@@ -77,10 +80,11 @@ fn rotate(unit: &mut Unit<'_>, presented: Presented, asked_at: Timestamp) -> App
     }))
 }
 
-fn write_advance(unit: &Unit<'_>, session: SessionId, advance: &Advance) -> Applied<()> {
+fn write_advance(unit: &Unit<'_>, session: SessionId, advance: &Advance, client: &Client) -> Applied<()> {
     unit.connection
         .prepare_cached(
-            "UPDATE sessions SET current_generation = ?2, parent_generation = ?3, rotated_at = ?4, idle_expires_at = ?5
+            "UPDATE sessions SET current_generation = ?2, parent_generation = ?3, rotated_at = ?4, idle_expires_at = ?5,
+                                 user_agent = ?6, ip = ?7
              WHERE id = ?1",
         )?
         .execute(params![
@@ -89,54 +93,15 @@ fn write_advance(unit: &Unit<'_>, session: SessionId, advance: &Advance) -> Appl
             advance.parent.number(),
             advance.rotated_at.as_millis(),
             advance.idle_expires_at.as_millis(),
+            client.user_agent.as_ref().map(UserAgent::as_str),
+            client.address().as_ref().map(InlineText::as_str),
         ])?;
     Ok(())
 }
 
-fn open(unit: &mut Unit<'_>, new: NewSession) -> Applied<Grant> {
-    let account = users::unchanged(unit, &new.seen)?;
-    let session = SessionId(new_id(unit.now));
-    let absolute_expires_at = unit.now.plus(unit.rules.session_ttl);
-    let idle_expires_at = unit.now.plus(unit.rules.rotation.idle_ttl).min(absolute_expires_at);
-    unit.atomically(|unit| {
-        if let Some(stronger) = &new.stronger_hash {
-            users::write_hash(unit, new.seen.user, stronger)?;
-        }
-        unit.connection
-            .prepare_cached(
-                "INSERT INTO sessions (id, user_id, epoch, current_generation, parent_generation, created_at,
-                                       idle_expires_at, absolute_expires_at, user_agent, ip)
-                 VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9)",
-            )?
-            .execute(params![
-                session.0,
-                new.seen.user.0,
-                new.seen.epoch.0,
-                Generation::FIRST.number(),
-                unit.now.as_millis(),
-                idle_expires_at.as_millis(),
-                absolute_expires_at.as_millis(),
-                new.user_agent,
-                new.ip,
-            ])?;
-        match &new.reservation {
-            Some(reservation) => attempts::settle(unit, reservation, Settlement::Succeeded(new.seen.user)),
-            None => Ok(()),
-        }
-    })?;
-    Ok(Grant {
-        session,
-        generation: Generation::FIRST,
-        principal: account.principal,
-        granted_at: unit.now,
-        idle_expires_at,
-        absolute_expires_at,
-    })
-}
-
 /// Ends a session and the access tokens of it; says whose it was, if it was live until now. An ending is never
 /// overwritten.
-fn end(unit: &mut Unit<'_>, session: SessionId, reason: EndReason) -> Applied<Option<UserId>> {
+pub(super) fn end(unit: &mut Unit<'_>, session: SessionId, reason: EndReason) -> Applied<Option<UserId>> {
     unit.atomically(|unit| {
         let owner = unit
             .connection
@@ -151,6 +116,29 @@ fn end(unit: &mut Unit<'_>, session: SessionId, reason: EndReason) -> Applied<Op
         }
         Ok(owner)
     })
+}
+
+fn end_own(unit: &mut Unit<'_>, owner: UserId, asked_by: SessionId, session: SessionId) -> Applied<Option<UserId>> {
+    require_live(unit, asked_by, owner)?;
+    let whose: Option<UserId> = unit
+        .connection
+        .prepare_cached("SELECT user_id FROM sessions WHERE id = ?1")?
+        .query_row([session.0], |row| row.get(0).map(UserId))
+        .optional()?;
+    // Another user's is as unknown as one that nobody has.
+    if whose != Some(owner) {
+        return Err(Error::NoSuchSession.into());
+    }
+    end(unit, session, EndReason::Revoked)
+}
+
+/// What was asked under a session is done only while it lives, as this transaction finds it: its access token was checked
+/// earlier. Errors: [`Error::InvalidToken`], also where the session is another user's.
+pub(super) fn require_live(unit: &Unit<'_>, session: SessionId, owner: UserId) -> Applied<()> {
+    let stored = load(unit, session)?.filter(|stored| stored.owner == owner);
+    let session = stored.as_ref().map(|stored| &stored.session);
+    let user = stored.as_ref().and_then(|stored| stored.user.as_ref()).map(|(user, _)| user);
+    rotation::live(session, user, unit.now).map(|_| ()).map_err(|_| Error::InvalidToken.into())
 }
 
 fn load(unit: &Unit<'_>, session: SessionId) -> Applied<Option<Stored>> {

@@ -7,12 +7,14 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
 use super::batch::{Applied, Operation, Unit};
-use super::sessions::new_id;
+use super::sessions::{new_id, require_live};
+use super::{admins, opening};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::passwords::PasswordHash;
-use crate::storage::{Account, Fence, NewUser, UserOperation, UserOutcome};
+use crate::storage::{Account, Fence, NewUser, PasswordChange, UserOperation, UserOutcome};
 use crate::tokens::principal::{Epoch, Principal, Role, UserId, Username, Version};
+use crate::tokens::refresh::SessionId;
 use crate::tokens::revocation::Ended;
 
 /// The columns that [`account`] reads, in its order.
@@ -29,10 +31,12 @@ impl Operation for UserOperation {
         match self {
             Self::Create(new) => create(unit, new).map(UserOutcome::Created),
             Self::Find(name) => find(unit, &name).map(UserOutcome::Found),
-            Self::ChangePassword { seen, hash } => change_password(unit, &seen, &hash),
+            Self::ChangePassword(change) => change_password(unit, &change),
+            Self::EndSessions { user, asked_by } => end_sessions(unit, user, asked_by),
             Self::SetDisabled { user, disabled } => set_disabled(unit, user, disabled),
             Self::SetRoles { user, roles } => set_roles(unit, user, &roles),
             Self::Delete(user) => delete(unit, user),
+            Self::DeleteOwn { seen, asked_by } => delete_own(unit, &seen, asked_by),
             Self::Attempt(attempt) => attempt.apply(unit).map(UserOutcome::Attempt),
         }
     }
@@ -66,12 +70,23 @@ pub(super) fn find(unit: &Unit<'_>, name: &Username) -> Applied<Option<Account>>
     statement.query_row([name.key()], |row| Ok(account(row))).optional()?.transpose()
 }
 
-fn change_password(unit: &mut Unit<'_>, seen: &Fence, hash: &PasswordHash) -> Applied<UserOutcome> {
-    unchanged(unit, seen)?;
+/// The session that asks is looked at first: where it ended, that is what there is to say, whatever else changed.
+fn change_password(unit: &mut Unit<'_>, change: &PasswordChange) -> Applied<UserOutcome> {
+    let user = change.seen.user;
+    require_live(unit, change.asked_by, user)?;
+    unchanged(unit, &change.seen)?;
     unit.atomically(|unit| {
-        write_hash(unit, seen.user, hash)?;
-        end_all(unit, seen.user)
-    })?;
+        write_hash(unit, user, &change.hash)?;
+        end_all(unit, user)?;
+        // Opened under the counters that the line above raised: of all of the user's sessions the only live one.
+        let account = by_id(unit, user)?.ok_or(Error::NoSuchUser)?;
+        opening::begin(unit, account, &change.client).map(UserOutcome::PasswordChanged)
+    })
+}
+
+fn end_sessions(unit: &mut Unit<'_>, user: UserId, asked_by: SessionId) -> Applied<UserOutcome> {
+    require_live(unit, asked_by, user)?;
+    unit.atomically(|unit| end_all(unit, user))?;
     Ok(UserOutcome::Changed)
 }
 
@@ -106,6 +121,13 @@ fn delete(unit: &mut Unit<'_>, user: UserId) -> Applied<UserOutcome> {
         Ok(())
     })?;
     Ok(UserOutcome::Changed)
+}
+
+fn delete_own(unit: &mut Unit<'_>, seen: &Fence, asked_by: SessionId) -> Applied<UserOutcome> {
+    require_live(unit, asked_by, seen.user)?;
+    let account = unchanged(unit, seen)?;
+    admins::require_another(unit, &account)?;
+    delete(unit, seen.user)
 }
 
 /// Raises both counters, which ends every session and access token of the user in one write to the user's own row.

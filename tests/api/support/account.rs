@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use latchkey::actors::Account;
+use latchkey::actors::{Account, Client, Fence, NewSession, PasswordChange};
+use latchkey::error::Error;
 use latchkey::passwords::{Password, PasswordHash, Submitted};
 use latchkey::tokens::principal::{UserId, Username};
 use latchkey::tokens::refresh::{Generation, SessionId};
@@ -28,7 +29,36 @@ impl TestServer {
     pub async fn change_password(&self, username: &str, new_password: &str) {
         let hash = self.hash_of(new_password).await;
         let seen = self.account(username).await.fence();
-        self.services.users.change_password(seen, hash).await.unwrap();
+        self.changing_password(seen, hash).await.unwrap();
+    }
+
+    /// What a password change comes to once its hashes are made, asked for under a session that is opened for it.
+    pub async fn changing_password(&self, seen: Fence, hash: PasswordHash) -> Result<(), Error> {
+        let session =
+            NewSession { seen: seen.clone(), stronger_hash: None, client: Client::default(), reservation: None };
+        let asked_by = self.services.sessions.open(session).await?.grant.session;
+        let change = PasswordChange { seen, hash, asked_by, client: Client::default() };
+        self.services.users.change_password(change).await.map(|_| ())
+    }
+
+    /// `PUT /api/password` as the bearer of this, as a future of its own.
+    pub fn putting_password(&self, bearer: &str, current: &str, new: &str) -> impl Future<Output = Answer> + use<> {
+        let body = json!({"current_password": current, "new_password": new});
+        Answer::of(self.request(Method::PUT, "/api/password").bearer_auth(bearer).json(&body))
+    }
+
+    /// `POST /api/delete_account` as the bearer of this, as a future of its own.
+    pub fn deleting_account(&self, bearer: &str, password: &str) -> impl Future<Output = Answer> + use<> {
+        let request = self.request(Method::POST, "/api/delete_account").bearer_auth(bearer);
+        Answer::of(request.json(&json!({ "password": password })))
+    }
+
+    /// A session that is opened as a login does whose hash needs no change; its access token.
+    pub async fn open_session(&self, username: &str) -> String {
+        let seen = self.account(username).await.fence();
+        let session = NewSession { seen, stronger_hash: None, client: Client::default(), reservation: None };
+        let opened = self.services.sessions.open(session).await.unwrap();
+        self.services.access_tokens.mint(&opened.grant).unwrap().text
     }
 
     /// Another session of a user of [`TestServer::registered`].

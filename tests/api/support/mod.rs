@@ -1,8 +1,10 @@
 //! A real server in its own thread and System, and a client that asks it over HTTP.
 
 pub mod account;
+mod by_hand;
 pub mod calls;
 pub mod forge;
+pub mod in_flight;
 pub mod log;
 mod origin;
 pub mod process;
@@ -26,7 +28,7 @@ use latchkey::handlers::services::Services;
 use latchkey::passwords::Hasher;
 use latchkey::tokens::principal::{UserId, Username};
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -171,11 +173,6 @@ impl TestServer {
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         Answer::of(self.request(Method::POST, path).json(body)).await
-    }
-
-    /// Any bytes as a JSON body.
-    pub async fn post_raw(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
-        Answer::of(self.request(Method::POST, path).header(CONTENT_TYPE, "application/json").body(body)).await
     }
 
     pub async fn refresh(&self, refresh_token: &str) -> Answer {

@@ -17,6 +17,29 @@ impl TestServer {
         self.request(Method::POST, path).header("x-forwarded-for", address)
     }
 
+    /// `PUT /api/password` from there, as a future of its own.
+    pub fn putting_password_from(
+        &self,
+        address: &str,
+        bearer: &str,
+        current: &str,
+        new: &str,
+    ) -> impl Future<Output = Answer> + use<> {
+        let request = self.request(Method::PUT, "/api/password").header("x-forwarded-for", address);
+        Answer::of(request.bearer_auth(bearer).json(&json!({"current_password": current, "new_password": new})))
+    }
+
+    /// `POST /api/delete_account` from there, as a future of its own.
+    pub fn deleting_account_from(
+        &self,
+        address: &str,
+        bearer: &str,
+        password: &str,
+    ) -> impl Future<Output = Answer> + use<> {
+        let request = self.request_from(address, "/api/delete_account").bearer_auth(bearer);
+        Answer::of(request.json(&json!({ "password": password })))
+    }
+
     /// A login from there, as a future of its own.
     pub fn logging_in_from(
         &self,

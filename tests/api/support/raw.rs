@@ -12,7 +12,7 @@ impl TestServer {
     }
 }
 
-fn parse(answer: &str) -> Answer {
+pub fn parse(answer: &str) -> Answer {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();

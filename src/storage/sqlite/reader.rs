@@ -1,0 +1,116 @@
+//! Reading beside the writer.
+//!
+//! Owns one rule: whoever lists or searches never keeps a renewal waiting. Reads have a thread and a connection of their own,
+//! which cannot write and sees every commit that was answered before it was asked. Opened after the migrations, and closed
+//! before the writer's connection, which must be the last to copy and remove the log.
+//!
+//! [`Reads::run`] -> reader thread -> one read transaction -> reply
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::oneshot;
+
+use super::batch::BatchFailure;
+use super::open::{self, OpenError};
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Error, Result};
+use crate::lifeline::{Lifeline, Watch};
+
+/// A handle on the thread, for whoever asks.
+#[derive(Debug, Clone)]
+pub(super) struct Reads(mpsc::Sender<Ask>);
+
+enum Ask {
+    Read(Read),
+    Stop,
+}
+
+/// Breaks where the file itself failed.
+type Read = Box<dyn FnOnce(&Connection, Timestamp) -> ControlFlow<()> + Send>;
+
+/// The thread, for whoever closes the file.
+pub(super) struct Reader {
+    reads: Reads,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reader {
+    /// Opens the connection and starts the thread. A file that fails under it is a death of storage.
+    pub fn start(path: &Path, clock: &Clock, watch: &Watch) -> std::result::Result<Self, OpenError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        open::configure_reader(&connection)?;
+        let (asks, queue) = mpsc::channel();
+        let (clock, lifeline) = (clock.clone(), watch.over("storage"));
+        let thread = thread::Builder::new()
+            .name("sqlite-reader".to_owned())
+            .spawn(move || serve(&connection, &clock, &queue, lifeline))
+            .map_err(|source| OpenError::Io { what: "starting the reader thread", source })?;
+        Ok(Self { reads: Reads(asks), thread: Some(thread) })
+    }
+
+    /// For those who ask.
+    pub fn reads(&self) -> Reads {
+        self.reads.clone()
+    }
+
+    /// Ends the thread and waits until its connection is closed; what was asked before is answered.
+    pub fn stop(&mut self) {
+        self.reads.0.send(Ask::Stop).ok();
+        if let Some(thread) = self.thread.take() {
+            // One that panicked holds no connection either, and its lifeline said so.
+            thread.join().ok();
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Reads {
+    /// Runs a read; it is given the time. Errors: [`Error::Unavailable`] where it failed or the thread is gone.
+    pub fn run<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection, Timestamp) -> rusqlite::Result<T> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.0.send(Ask::Read(Box::new(move |connection, now| {
+            let done = read(connection, now).map_err(BatchFailure::statement);
+            let flow = if done.as_ref().is_err_and(|failure| failure.fatal) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            };
+            let done = done.map_err(|failure| {
+                tracing::error!(fatal = failure.fatal, "a read failed: {}", failure.error);
+                Error::Unavailable
+            });
+            // Whoever asked may have gone.
+            reply.send(done).ok();
+            flow
+        })));
+        async move {
+            sent.map_err(|_| Error::Unavailable)?;
+            answer.await.unwrap_or(Err(Error::Unavailable))
+        }
+        .boxed()
+    }
+}
+
+fn serve(connection: &Connection, clock: &Clock, queue: &mpsc::Receiver<Ask>, mut lifeline: Lifeline) {
+    while let Ok(Ask::Read(read)) = queue.recv() {
+        if read(connection, clock.now()).is_break() {
+            return;
+        }
+    }
+    lifeline.retire();
+}
