@@ -30,6 +30,12 @@ pub enum Error {
     /// The new password is the one that the account has.
     #[error("the new password is the current one")]
     UnchangedPassword,
+    /// There is no role of this name.
+    #[error("no such role")]
+    InvalidRole,
+    /// The access token is valid, and its user lacks the role that the call asks for.
+    #[error("role missing")]
+    InsufficientScope,
     /// There would be no enabled admin any more.
     #[error("the last admin")]
     LastAdmin,

@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::error::Error;
 use crate::middleware::trail::Trail;
 use crate::throttle::{Scope, Throttled};
-use crate::tokens::principal::{Principal, UserId};
+use crate::tokens::principal::{Principal, Role, UserId};
 use crate::tokens::refresh::{Presented, SessionId};
 
 /// The name that `RUST_LOG` knows these lines by.
@@ -153,6 +153,42 @@ pub fn user_deleted(trail: &Trail, user: UserId, session: SessionId) {
     event!(info, trail, "user_deleted", "success", "an account was deleted", user_id = %user, session_id = %session);
 }
 
+/// A call was refused because its caller lacks a role.
+pub fn authorization_failed(trail: &Trail, role: Role, user: UserId, session: SessionId) {
+    event!(
+        warn, trail, "authz_fail", "failure", "a call was refused for want of a role", role = %role.as_str(),
+        user_id = %user, session_id = %session
+    );
+}
+
+/// An admin gave an account other roles.
+pub fn roles_changed(trail: &Trail, by: UserId, user: UserId, from: &[Role], to: &[Role]) {
+    event!(
+        warn, trail, "privilege_permissions_changed", "success", "an account's roles were changed", by = %by,
+        user_id = %user, from = %Roles(from), to = %Roles(to)
+    );
+}
+
+/// An admin locked an account out, which ended its sessions, or let it in again.
+pub fn user_disabled(trail: &Trail, by: UserId, user: UserId, disabled: bool) {
+    event!(
+        warn, trail, "user_updated", "success", "an account was locked out or let in", by = %by, user_id = %user, disabled
+    );
+}
+
+/// An admin ended every session of an account.
+pub fn all_tokens_revoked_by(trail: &Trail, by: UserId, user: UserId) {
+    event!(
+        info, trail, "authn_token_revoked", "success", "every session of a user was ended", reason = %"by_admin", by = %by,
+        user_id = %user
+    );
+}
+
+/// An admin deleted an account, with its sessions and tokens.
+pub fn user_deleted_by(trail: &Trail, by: UserId, user: UserId) {
+    event!(warn, trail, "user_deleted", "success", "an account was deleted", by = %by, user_id = %user);
+}
+
 /// A password was changed, which ended every session from before; `session` is the one that asked.
 pub fn password_changed(trail: &Trail, user: UserId, session: SessionId) {
     event!(
@@ -182,6 +218,15 @@ pub fn stopped() {
 /// A part of the service died, and the process with it.
 pub fn crashed(reason: &impl fmt::Display) {
     tracing::error!(target: TARGET, event = %"sys_crash", outcome = %"failure", %reason, "stopping: it cannot go on");
+}
+
+/// Roles in a line: `user,admin`, or nothing.
+struct Roles<'a>(&'a [Role]);
+
+impl fmt::Display for Roles<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(","))
+    }
 }
 
 /// What a new session was opened for.
@@ -267,6 +312,8 @@ impl PasswordChangeFailure {
             Error::InvalidToken => Some(Self::SessionEnded),
             Error::InvalidUsername
             | Error::UsernameTaken
+            | Error::InvalidRole
+            | Error::InsufficientScope
             | Error::LastAdmin
             | Error::InvalidCredentials
             | Error::AccountChanged

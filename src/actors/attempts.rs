@@ -73,6 +73,7 @@ impl Attempts {
             UserOutcome::Created(_)
             | UserOutcome::Found(_)
             | UserOutcome::PasswordChanged(_)
+            | UserOutcome::Administered(_)
             | UserOutcome::Changed => Err(Error::Internal("an answer to another question")),
         }
     }

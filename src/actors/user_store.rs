@@ -12,7 +12,10 @@ use super::ask;
 use super::group_commit::{GroupCommit, SharesCommits, commit};
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
-use crate::storage::{Account, Fence, NewUser, PasswordChange, Storage, UserOperation, UserOutcome};
+use crate::storage::{
+    Account, AccountChange, Act, Administration, AskedBy, ChangedUser, Fence, NewUser, PasswordChange, ShownUser,
+    Storage, UserOperation, UserOutcome, UserPage, UserQuery,
+};
 use crate::tokens::grant::Grant;
 use crate::tokens::principal::{Role, UserId, Username};
 use crate::tokens::refresh::SessionId;
@@ -67,6 +70,7 @@ impl Users {
             UserOutcome::Created(account) => Ok(account),
             UserOutcome::Found(_)
             | UserOutcome::PasswordChanged(_)
+            | UserOutcome::Administered(_)
             | UserOutcome::Changed
             | UserOutcome::Attempt(_) => Err(Error::Internal("an answer to another question")),
         }
@@ -78,6 +82,7 @@ impl Users {
             UserOutcome::Found(account) => Ok(account),
             UserOutcome::Created(_)
             | UserOutcome::PasswordChanged(_)
+            | UserOutcome::Administered(_)
             | UserOutcome::Changed
             | UserOutcome::Attempt(_) => Err(Error::Internal("an answer to another question")),
         }
@@ -88,9 +93,11 @@ impl Users {
     pub async fn change_password(&self, change: PasswordChange) -> Result<Grant> {
         match self.ask(UserOperation::ChangePassword(change)).await? {
             UserOutcome::PasswordChanged(grant) => Ok(grant),
-            UserOutcome::Created(_) | UserOutcome::Found(_) | UserOutcome::Changed | UserOutcome::Attempt(_) => {
-                Err(Error::Internal("an answer to another question"))
-            }
+            UserOutcome::Created(_)
+            | UserOutcome::Found(_)
+            | UserOutcome::Administered(_)
+            | UserOutcome::Changed
+            | UserOutcome::Attempt(_) => Err(Error::Internal("an answer to another question")),
         }
     }
 
@@ -99,22 +106,50 @@ impl Users {
         self.ask(UserOperation::EndSessions { user, asked_by }).await.map(|_| ())
     }
 
-    /// Locks an account out, which ends every session, or lets it in again. Errors: [`Error::NoSuchUser`].
+    /// Changes an account for an admin, or for the operator of this host. Errors: [`Error::InvalidToken`] where whoever asks may
+    /// not by now, [`Error::NoSuchUser`], [`Error::LastAdmin`] where no enabled admin would be left.
+    pub async fn change(&self, by: Option<AskedBy>, user: UserId, change: AccountChange) -> Result<ChangedUser> {
+        match self.administer(by, user, Act::Change(change)).await? {
+            UserOutcome::Administered(changed) => Ok(changed),
+            UserOutcome::Created(_)
+            | UserOutcome::Found(_)
+            | UserOutcome::PasswordChanged(_)
+            | UserOutcome::Changed
+            | UserOutcome::Attempt(_) => Err(Error::Internal("an answer to another question")),
+        }
+    }
+
+    /// Locks an account out or lets it in, for the operator of this host. Errors: as of [`Users::change`].
     pub async fn set_disabled(&self, user: UserId, disabled: bool) -> Result<()> {
-        self.ask(UserOperation::SetDisabled { user, disabled }).await.map(|_| ())
+        self.change(None, user, AccountChange { disabled: Some(disabled), roles: None }).await.map(|_| ())
     }
 
-    /// Replaces an account's roles; its sessions live on, its access tokens do not. Errors: [`Error::NoSuchUser`].
+    /// Gives an account its roles, for the operator of this host. Errors: as of [`Users::change`].
     pub async fn set_roles(&self, user: UserId, roles: Vec<Role>) -> Result<()> {
-        self.ask(UserOperation::SetRoles { user, roles }).await.map(|_| ())
+        self.change(None, user, AccountChange { roles: Some(roles), disabled: None }).await.map(|_| ())
     }
 
-    /// Removes an account, which ends every session. Errors: [`Error::NoSuchUser`].
-    pub async fn delete(&self, user: UserId) -> Result<()> {
-        self.ask(UserOperation::Delete(user)).await.map(|_| ())
+    /// Ends every session of an account. Errors: as of [`Users::change`], but for the last admin.
+    pub async fn end_sessions_of(&self, by: Option<AskedBy>, user: UserId) -> Result<()> {
+        self.administer(by, user, Act::EndSessions).await.map(|_| ())
     }
 
-    /// The same, asked for by its owner. Errors: [`Error::InvalidToken`] where the session that asks is over,
+    /// Removes an account, which ends every session. Errors: as of [`Users::change`].
+    pub async fn delete(&self, by: Option<AskedBy>, user: UserId) -> Result<()> {
+        self.administer(by, user, Act::Delete).await.map(|_| ())
+    }
+
+    /// Accounts, as an admin is shown them.
+    pub async fn page(&self, query: UserQuery) -> Result<UserPage> {
+        ask(&self.0, Page(query)).await
+    }
+
+    /// One account, as an admin is shown it. Errors: [`Error::NoSuchUser`].
+    pub async fn shown(&self, user: UserId) -> Result<ShownUser> {
+        ask(&self.0, Show(user)).await?.ok_or(Error::NoSuchUser)
+    }
+
+    /// Removes an account for its owner. Errors: [`Error::InvalidToken`] where the session that asks is over,
     /// [`Error::AccountChanged`] where the account is no longer what the password was checked against, [`Error::LastAdmin`].
     pub async fn delete_own(&self, seen: Fence, asked_by: SessionId) -> Result<()> {
         self.ask(UserOperation::DeleteOwn { seen, asked_by }).await.map(|_| ())
@@ -123,6 +158,10 @@ impl Users {
     /// Answers where the actor and the storage behind it do.
     pub async fn ping(&self) -> Result<()> {
         ask(&self.0, Ping).await
+    }
+
+    async fn administer(&self, by: Option<AskedBy>, user: UserId, act: Act) -> Result<UserOutcome> {
+        self.ask(UserOperation::Administer(Administration { by, user, act })).await
     }
 
     /// Does one thing to users.
@@ -141,6 +180,32 @@ impl Handler<Apply> for UserStore {
 
     fn handle(&mut self, Apply(operation): Apply, context: &mut Self::Context) -> Self::Result {
         commit(self, context, operation)
+    }
+}
+
+/// Changes nothing; answers with some of the accounts.
+#[derive(Message)]
+#[rtype(result = "Result<UserPage>")]
+struct Page(UserQuery);
+
+impl Handler<Page> for UserStore {
+    type Result = ResponseFuture<Result<UserPage>>;
+
+    fn handle(&mut self, Page(query): Page, _: &mut Self::Context) -> Self::Result {
+        self.storage.user_page(query).boxed_local()
+    }
+}
+
+/// Changes nothing; answers with an account, if there is one.
+#[derive(Message)]
+#[rtype(result = "Result<Option<ShownUser>>")]
+struct Show(UserId);
+
+impl Handler<Show> for UserStore {
+    type Result = ResponseFuture<Result<Option<ShownUser>>>;
+
+    fn handle(&mut self, Show(user): Show, _: &mut Self::Context) -> Self::Result {
+        self.storage.shown_user(user).boxed_local()
     }
 }
 

@@ -25,6 +25,8 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Bearer realm="latchke
 const CHALLENGE_TOKEN: HeaderValue = HeaderValue::from_static(r#"Bearer realm="latchkey", error="invalid_token""#);
 /// The challenge where the Authorization header itself is malformed (RFC 6750 §3.1).
 const CHALLENGE_REQUEST: HeaderValue = HeaderValue::from_static(r#"Bearer realm="latchkey", error="invalid_request""#);
+/// The challenge where the bearer token's user lacks a role (RFC 6750 §3.1).
+const CHALLENGE_SCOPE: HeaderValue = HeaderValue::from_static(r#"Bearer realm="latchkey", error="insufficient_scope""#);
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Why a request is answered with an error: the domain's reasons and those that only HTTP knows.
@@ -194,6 +196,8 @@ fn domain_entry(error: &Error) -> (&'static Problem, Cow<'static, str>) {
         Error::UsernameTaken => (&problem::USERNAME_TAKEN, "This username is taken."),
         Error::WeakPassword(refusal) => return (&problem::WEAK_PASSWORD, password_detail(*refusal)),
         Error::WrongPassword => (&problem::WRONG_PASSWORD, "The current password is another."),
+        Error::InvalidRole => (&problem::INVALID_ROLE, "The roles are `user` and `admin`."),
+        Error::InsufficientScope => (&problem::INSUFFICIENT_SCOPE, "This call needs a role that you do not have."),
         Error::LastAdmin => (&problem::LAST_ADMIN, "The account is the only enabled admin."),
         Error::UnchangedPassword => (&problem::UNCHANGED_PASSWORD, "The new password is the current one."),
         // A login that a password change overtook was made with credentials that are valid no more.
@@ -225,6 +229,7 @@ fn domain_advice(error: &Error) -> Option<(HeaderName, HeaderValue)> {
             Some((header::WWW_AUTHENTICATE, CHALLENGE))
         }
         Error::InvalidToken => Some((header::WWW_AUTHENTICATE, CHALLENGE_TOKEN)),
+        Error::InsufficientScope => Some((header::WWW_AUTHENTICATE, CHALLENGE_SCOPE)),
         Error::Overloaded { retry_after } | Error::TooManyAttempts { retry_after } => {
             Some((header::RETRY_AFTER, HeaderValue::from(whole_seconds(*retry_after))))
         }
@@ -233,6 +238,7 @@ fn domain_advice(error: &Error) -> Option<(HeaderName, HeaderValue)> {
         | Error::WeakPassword(_)
         | Error::WrongPassword
         | Error::UnchangedPassword
+        | Error::InvalidRole
         | Error::LastAdmin
         | Error::NoSuchUser
         | Error::NoSuchSession
@@ -284,6 +290,14 @@ mod tests {
             (Error::UsernameTaken.into(), 409, "username_taken", "", ""),
             (Error::WeakPassword(PasswordRefusal::TooLong).into(), 422, "weak_password", "", ""),
             (Error::WrongPassword.into(), 403, "wrong_password", "", ""),
+            (Error::InvalidRole.into(), 422, "invalid_role", "", ""),
+            (
+                Error::InsufficientScope.into(),
+                403,
+                "insufficient_scope",
+                "www-authenticate",
+                r#"Bearer realm="latchkey", error="insufficient_scope""#,
+            ),
             (Error::LastAdmin.into(), 409, "last_admin", "", ""),
             (Error::UnchangedPassword.into(), 422, "unchanged_password", "", ""),
             (Error::InvalidCredentials.into(), 401, "invalid_credentials", "www-authenticate", plain),

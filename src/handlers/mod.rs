@@ -4,7 +4,7 @@
 //! named here; whoever wants something from it asks an actor.
 //!
 //! - the calls, one file each: [`welcome`], [`register`], [`login`], [`refresh_token`], [`logout`], [`logout_all`], [`profile`],
-//!   [`sessions`], [`password`], [`delete_account`], [`health`], [`problems`]
+//!   [`sessions`], [`password`], [`delete_account`], [`admin_users`], [`administration`], [`health`], [`problems`]
 //! - [`services`]: what they ask
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
 //! - [`json`]: request bodies and answers
@@ -17,9 +17,13 @@
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 
-use self::routes::{at, nowhere};
+use self::routes::{At, at, nowhere};
 use crate::middleware::authenticate::authenticate;
+use crate::middleware::require_role::RequireRole;
+use crate::tokens::principal::Role;
 
+pub mod admin_users;
+pub mod administration;
 pub mod attempt;
 mod body_headers;
 mod client;
@@ -56,8 +60,21 @@ pub fn route_table(app: &mut ServiceConfig) {
         .service(at("/api/logout_all").post(logout_all::logout_all).behind(|| from_fn(authenticate)))
         .service(at("/api/password").put(password::password).behind(|| from_fn(authenticate)))
         .service(at("/api/delete_account").post(delete_account::delete_account).behind(|| from_fn(authenticate)))
+        .service(for_admins(at("/api/admin/users").get(admin_users::list)))
+        .service(for_admins(
+            at("/api/admin/users/{id}")
+                .get(admin_users::show)
+                .patch(administration::change)
+                .delete(administration::delete),
+        ))
+        .service(for_admins(at("/api/admin/users/{id}/sessions").delete(administration::end_sessions)))
         .service(at("/healthz").get(health::healthz))
         .service(at("/readyz").get(health::readyz))
         .service(at("/problems").get(problems::problems))
         .default_service(web::to(nowhere));
+}
+
+/// The layer that is written last is the outermost: who asks, then what they may.
+fn for_admins(path: At) -> At {
+    path.behind(|| RequireRole(Role::Admin)).behind(|| from_fn(authenticate))
 }

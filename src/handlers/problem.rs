@@ -84,6 +84,9 @@ catalogue! {
     INVALID_GRANT = UNAUTHORIZED "invalid_grant", "Refresh token refused",
         cause: "The refresh token buys nothing; the member `reason` says `unknown`, `expired`, `revoked` or `reused`.",
         remedy: "Forget both tokens and log in again: on renewal this answer alone is final.";
+    INSUFFICIENT_SCOPE = FORBIDDEN "insufficient_scope", "Role missing",
+        cause: "The access token is valid, and its user does not have the role that this call asks for.",
+        remedy: "Nothing that the client can do: a new token has the same roles until an admin gives others.";
     WRONG_PASSWORD = FORBIDDEN "wrong_password", "Wrong password",
         cause: "The call asks for the account's current password, and what was sent is another.",
         remedy: "Ask for the current password again; the session lives on.";
@@ -114,6 +117,9 @@ catalogue! {
     WEAK_PASSWORD = UNPROCESSABLE_ENTITY "weak_password", "Password not accepted",
         cause: "The password is outside the policy; `detail` names the rule.",
         remedy: "Choose another password.";
+    INVALID_ROLE = UNPROCESSABLE_ENTITY "invalid_role", "Role not accepted",
+        cause: "One of the roles does not exist; nothing was changed.",
+        remedy: "Send `user`, `admin`, both or none.";
     UNCHANGED_PASSWORD = UNPROCESSABLE_ENTITY "unchanged_password", "Password unchanged",
         cause: "The new password is the current one.",
         remedy: "Choose another password; nothing was changed and no session was ended.";

@@ -10,6 +10,7 @@
 //! - `faults`: what the log says of failures that are ours
 //! - `unread`: no connection stays open for the rest of a body that nobody reads
 //! - [`authenticate`]: Bearer -> identity, for what only a signed-in user may call
+//! - [`require_role`]: only for those who have a role, behind it
 //! - [`bearer`]: the Authorization header, parsed
 
 pub mod authenticate;
@@ -19,6 +20,7 @@ mod faults;
 pub mod forwarded;
 pub mod request_id;
 pub mod request_line;
+pub mod require_role;
 pub mod respond;
 pub mod trail;
 mod unread;

@@ -18,10 +18,14 @@ use crate::tokens::principal::{Epoch, Principal, Role, UserId, Username};
 use crate::tokens::refresh::{Presented, SessionId};
 use crate::tokens::revocation::Revocation;
 
+mod administration;
 mod attempts;
 mod client;
 pub mod sqlite;
 
+pub use self::administration::{
+    AccountChange, Act, Administration, AskedBy, ChangedUser, ShownUser, UserPage, UserQuery,
+};
 pub use self::attempts::{AttemptOperation, AttemptOutcome};
 pub use self::client::{Client, LONGEST_USER_AGENT, UserAgent};
 
@@ -48,6 +52,12 @@ pub trait Storage: Send + Sync + 'static {
     /// A user's live sessions, the one that was used last first; none where the user is gone or disabled. Sees everything that
     /// was answered before it was asked, and keeps no batch waiting.
     fn live_sessions(&self, user: UserId) -> BoxFuture<'static, Result<Vec<LiveSession>>>;
+
+    /// Accounts for an admin, beside the batches.
+    fn user_page(&self, query: UserQuery) -> BoxFuture<'static, Result<UserPage>>;
+
+    /// One account for an admin, beside the batches.
+    fn shown_user(&self, user: UserId) -> BoxFuture<'static, Result<Option<ShownUser>>>;
 
     /// The endings that access tokens may still be alive of.
     fn revocations(&self) -> BoxFuture<'static, Result<Vec<Revocation>>>;
@@ -199,23 +209,9 @@ pub enum UserOperation {
         /// Under which session.
         asked_by: SessionId,
     },
-    /// Disables an account, which ends every session, or enables it again.
-    SetDisabled {
-        /// Whose.
-        user: UserId,
-        /// Whether they are locked out from now on.
-        disabled: bool,
-    },
-    /// Replaces the roles; access tokens with the old ones are refused from then on, sessions live on.
-    SetRoles {
-        /// Whose.
-        user: UserId,
-        /// All of them.
-        roles: Vec<Role>,
-    },
-    /// Removes an account, which ends every session; the name is free.
-    Delete(UserId),
-    /// The same, asked for by its owner. Refused with [`Error::InvalidToken`](crate::error::Error::InvalidToken) where the
+    /// Does something to an account that is somebody else's, or whoever's where the operator of this host asks.
+    Administer(Administration),
+    /// Removes an account for its owner, which ends every session; the name is free. Refused with [`Error::InvalidToken`](crate::error::Error::InvalidToken) where the
     /// session that asks is not live, with [`Error::AccountChanged`](crate::error::Error::AccountChanged) where the account is
     /// not what the password was checked against, with [`Error::LastAdmin`](crate::error::Error::LastAdmin) where no other
     /// enabled admin would be left.
@@ -240,6 +236,8 @@ pub enum UserOutcome {
     PasswordChanged(Grant),
     /// Another write was done.
     Changed,
+    /// An account was changed by an admin, or was so already.
+    Administered(ChangedUser),
     /// An attempt was counted, refused or settled.
     Attempt(AttemptOutcome),
 }

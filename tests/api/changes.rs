@@ -68,10 +68,10 @@ async fn one_users_changes_leave_another_users_session_alone() {
     let alice = server.registered("alice").await;
     let bob = server.registered("bob").await;
 
-    server.services.users.set_roles(alice.user_id(), vec![Role::Admin]).await.unwrap();
+    server.services.users.set_roles(alice.user_id(), Vec::new()).await.unwrap();
     server.change_password("alice", "another password").await;
     server.services.users.set_disabled(alice.user_id(), true).await.unwrap();
-    server.services.users.delete(alice.user_id()).await.unwrap();
+    server.services.users.delete(None, alice.user_id()).await.unwrap();
 
     server.assert_signed_in(&bob.access_token).await;
     server.renewed(&bob.refresh_token).await;
@@ -106,7 +106,7 @@ async fn a_deleted_user_is_signed_out_and_the_name_is_free() {
     let server = TestServer::start().await;
     let login = server.registered("alice").await;
 
-    server.services.users.delete(login.user_id()).await.unwrap();
+    server.services.users.delete(None, login.user_id()).await.unwrap();
 
     server.assert_over(&login, "revoked").await;
     server.login("alice", PASSWORD).await.assert_problem(401, "invalid_credentials");

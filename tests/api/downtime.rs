@@ -128,7 +128,7 @@ async fn an_access_token_of_a_session_that_a_reuse_ended_is_refused_after_a_rest
 async fn an_access_token_of_a_deleted_account_is_refused_after_a_restart() {
     let server = TestServer::with(&LASTING).await;
     let login = server.registered("alice").await;
-    server.services.users.delete(login.user_id()).await.unwrap();
+    server.services.users.delete(None, login.user_id()).await.unwrap();
 
     let server = server.restart_after(HOURS).await;
 

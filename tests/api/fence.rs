@@ -87,7 +87,7 @@ async fn a_login_that_a_deletion_overtook_opens_nothing_even_when_the_name_was_t
     let login = server.registered("alice").await;
     let overtaken = checked_login(&server, "alice").await;
 
-    server.services.users.delete(login.user_id()).await.unwrap();
+    server.services.users.delete(None, login.user_id()).await.unwrap();
     assert_opens_nothing(&server, overtaken.clone()).await;
     let hash = overtaken.seen.hash.clone();
     let namesake = NewUser { username: Username::parse("alice").unwrap(), hash, roles: vec![Role::User] };
@@ -269,7 +269,7 @@ async fn no_session_lives_after_a_disable_or_a_deletion() {
         let logins = race(&server, &disabled, PASSWORD, round, disable).await;
         assert_nothing_lives(&server, &logins).await;
 
-        let logins = race(&server, &deleted, PASSWORD, round, server.services.users.delete(of_deleted)).await;
+        let logins = race(&server, &deleted, PASSWORD, round, server.services.users.delete(None, of_deleted)).await;
         assert_nothing_lives(&server, &logins).await;
     }
 }

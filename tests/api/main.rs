@@ -7,6 +7,8 @@
     reason = "a test stops at the first thing that is not as it expects"
 )]
 
+mod admin_users;
+mod administration;
 mod changes;
 mod changing_ttl;
 mod cors;

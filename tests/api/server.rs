@@ -16,7 +16,8 @@ use latchkey::error::Error;
 use latchkey::lifeline;
 use latchkey::storage::sqlite::OpenError;
 use latchkey::storage::{
-    LARGEST_BATCH, LiveSession, Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOperation, UserOutcome,
+    LARGEST_BATCH, LiveSession, Pending, SessionOperation, SessionOutcome, ShownUser, Storage, Swept, UserOperation,
+    UserOutcome, UserPage, UserQuery,
 };
 use latchkey::tokens::principal::UserId;
 use latchkey::tokens::refresh::{Generation, Presented, SessionId};
@@ -210,6 +211,14 @@ impl Storage for Fatal {
     }
 
     fn live_sessions(&self, _: UserId) -> futures_util::future::BoxFuture<'static, Result<Vec<LiveSession>, Error>> {
+        panic!("on purpose")
+    }
+
+    fn user_page(&self, _: UserQuery) -> futures_util::future::BoxFuture<'static, Result<UserPage, Error>> {
+        panic!("on purpose")
+    }
+
+    fn shown_user(&self, _: UserId) -> futures_util::future::BoxFuture<'static, Result<Option<ShownUser>, Error>> {
         panic!("on purpose")
     }
 

@@ -24,7 +24,7 @@ async fn an_ending_is_kept_as_long_as_an_access_token_could_live() {
     let alice = server.registered("alice").await;
     let bob = server.registered("bob").await;
     server.logout(&alice.refresh_token).await;
-    server.services.users.delete(bob.user_id()).await.unwrap();
+    server.services.users.delete(None, bob.user_id()).await.unwrap();
 
     time.pass(ENDING_KEPT - MOMENT);
     server.services.sessions.sweep().await.unwrap();
@@ -39,7 +39,7 @@ async fn an_ending_is_forgotten_once_no_access_token_can_be_left() {
     let alice = server.registered("alice").await;
     let bob = server.registered("bob").await;
     server.logout(&alice.refresh_token).await;
-    server.services.users.delete(bob.user_id()).await.unwrap();
+    server.services.users.delete(None, bob.user_id()).await.unwrap();
 
     time.pass(ENDING_KEPT);
     server.services.sessions.sweep().await.unwrap();

@@ -10,7 +10,7 @@ use latchkey::storage::{
 };
 use latchkey::throttle::{Attempt, Keys, Origin, Reservation, Settlement, StandsFor, Throttled};
 
-use crate::database::{DAY, Database, granted, new_session, throttling_rules, told};
+use crate::database::{DAY, Database, deleting, granted, new_session, throttling_rules, told};
 use crate::engine::Engine;
 
 every_engine![
@@ -229,7 +229,7 @@ fn a_deleted_account_knows_no_address(engine: Box<dyn Engine>) {
     succeed(&db, &bob, HERE);
     let held = admit(&db, "alice", ELSEWHERE).unwrap();
 
-    db.change(UserOperation::Delete(alice.principal.id));
+    db.change(deleting(alice.principal.id));
 
     assert_eq!(db.count("known_addresses"), 1);
     // The password was checked before the account was gone.

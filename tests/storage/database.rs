@@ -11,12 +11,12 @@ use latchkey::lifeline::{self, Deaths, Watch};
 use latchkey::passwords::PasswordHash;
 use latchkey::storage::sqlite::Rules;
 use latchkey::storage::{
-    Account, AttemptOutcome, Client, Committed, EndReason, LiveSession, NewSession, NewUser, PasswordChange,
-    SessionOperation, SessionOutcome, Storage, Swept, UserAgent, UserOperation, UserOutcome,
+    Account, AccountChange, Act, Administration, AttemptOutcome, Client, Committed, EndReason, LiveSession, NewSession,
+    NewUser, PasswordChange, SessionOperation, SessionOutcome, Storage, Swept, UserAgent, UserOperation, UserOutcome,
 };
 use latchkey::throttle;
 use latchkey::tokens::grant::Grant;
-use latchkey::tokens::principal::{Role, Username};
+use latchkey::tokens::principal::{Role, UserId, Username};
 use latchkey::tokens::refresh::{Generation, Presented, SessionId};
 use latchkey::tokens::revocation::{Ended, Revocation};
 use latchkey::tokens::rotation::Policy;
@@ -217,6 +217,23 @@ pub fn creation_of_bytes(username: &str, bytes: usize) -> UserOperation {
     UserOperation::Create(NewUser { username: name(username), hash: hash(&"x".repeat(bytes)), roles: vec![Role::User] })
 }
 
+/// An act of the operator's.
+fn administering(user: UserId, act: Act) -> UserOperation {
+    UserOperation::Administer(Administration { by: None, user, act })
+}
+
+pub fn disabling(user: UserId, disabled: bool) -> UserOperation {
+    administering(user, Act::Change(AccountChange { disabled: Some(disabled), roles: None }))
+}
+
+pub fn giving(user: UserId, roles: Vec<Role>) -> UserOperation {
+    administering(user, Act::Change(AccountChange { roles: Some(roles), disabled: None }))
+}
+
+pub fn deleting(user: UserId) -> UserOperation {
+    administering(user, Act::Delete)
+}
+
 pub fn search(username: &str) -> UserOperation {
     UserOperation::Find(name(username))
 }
@@ -307,7 +324,7 @@ impl Told for UserOutcome {
             Self::Found(Some(account)) => format!("found {}", account.principal.username),
             Self::Found(None) => "found nobody".to_owned(),
             Self::PasswordChanged(grant) => format!("changed, and granted {}", grant.generation.number()),
-            Self::Changed => "changed".to_owned(),
+            Self::Administered(_) | Self::Changed => "changed".to_owned(),
             Self::Attempt(AttemptOutcome::Admitted { .. }) => "admitted".to_owned(),
             Self::Attempt(AttemptOutcome::Throttled { .. }) => "throttled".to_owned(),
             Self::Attempt(AttemptOutcome::Settled) => "settled".to_owned(),

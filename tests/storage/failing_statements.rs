@@ -4,7 +4,10 @@
 use latchkey::storage::{SessionOperation, UserOperation};
 use latchkey::tokens::revocation::Ended;
 
-use crate::database::{Database, WINDOW, creation, endings, hash, logout, new_session, opening_from, presenting, told};
+use crate::database::{
+    Database, WINDOW, creation, deleting, disabling, endings, giving, hash, logout, new_session, opening_from,
+    presenting, told,
+};
 use crate::engine::Engine;
 
 every_engine![
@@ -140,14 +143,14 @@ fn a_disabling_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>) {
     let db = Database::on(engine);
     let user = db.account("alice").principal.id;
     break_the_note_of(&db, 2);
-    fails_half_way(&db, UserOperation::SetDisabled { user, disabled: true });
+    fails_half_way(&db, disabling(user, true));
 }
 
 fn a_role_change_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>) {
     let db = Database::on(engine);
     let user = db.account("alice").principal.id;
     break_the_note_of(&db, 2);
-    fails_half_way(&db, UserOperation::SetRoles { user, roles: Vec::new() });
+    fails_half_way(&db, giving(user, Vec::new()));
 }
 
 fn a_deletion_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>) {
@@ -155,7 +158,7 @@ fn a_deletion_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>) {
     let user = db.account("alice").principal.id;
     // The last statement: by then the note of it was written, and must not be published.
     db.engine.break_statements("users", "DELETE", "OLD.username = 'alice'");
-    fails_half_way(&db, UserOperation::Delete(user));
+    fails_half_way(&db, deleting(user));
 }
 
 fn an_owners_deletion_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>) {

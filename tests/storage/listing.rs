@@ -8,7 +8,9 @@ use latchkey::tokens::principal::{Role, UserId};
 use latchkey::tokens::refresh::SessionId;
 use uuid::Uuid;
 
-use crate::database::{DAY, Database, client, granted, logout, opening_from, presenting_from, usual_rules};
+use crate::database::{
+    DAY, Database, client, deleting, giving, granted, logout, opening_from, presenting_from, usual_rules,
+};
 use crate::engine::Engine;
 
 every_engine![
@@ -149,7 +151,7 @@ fn nothing_is_shown_of_who_is_disabled_or_gone(engine: Box<dyn Engine>) {
 
     // Past the operations, which would raise the epoch as well.
     db.engine.sql("UPDATE users SET disabled = 1 WHERE username = 'alice'");
-    db.change(UserOperation::Delete(bob.principal.id));
+    db.change(deleting(bob.principal.id));
 
     assert_eq!(shown(&db, &alice), []);
     assert_eq!(shown(&db, &bob), []);
@@ -161,7 +163,7 @@ fn a_role_change_leaves_the_list_alone(engine: Box<dyn Engine>) {
     let alice = db.account("alice");
     let session = db.session(&alice).session;
 
-    db.change(UserOperation::SetRoles { user: alice.principal.id, roles: vec![Role::Admin] });
+    db.change(giving(alice.principal.id, vec![Role::Admin]));
 
     assert_eq!(shown(&db, &alice), [session]);
 }

@@ -6,6 +6,7 @@
 //! - [`users`], [`sessions`], [`rotation`]: what the operations do, and what they leave alone
 //! - [`session_limit`]: how many a user may have
 //! - [`own_deletion`]: an owner who goes, and the admin who must stay
+//! - [`administration`]: what is done to an account by others, and what they are shown
 //! - [`listing`]: what an owner is shown of their sessions
 //! - [`attempts`], [`attempts_bounded`], [`attempts_model`]: guesses, how many rows they may take, and what they add up to
 //! - [`batches`]: what it means to share a transaction
@@ -35,6 +36,7 @@ macro_rules! every_engine {
     };
 }
 
+mod administration;
 mod attempts;
 mod attempts_bounded;
 mod attempts_model;

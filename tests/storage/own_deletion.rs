@@ -6,7 +6,7 @@ use latchkey::tokens::refresh::SessionId;
 use latchkey::tokens::revocation::Ended;
 use uuid::Uuid;
 
-use crate::database::{Database, creation, endings, hash, logout, told};
+use crate::database::{Database, creation, disabling, endings, giving, hash, logout, told};
 use crate::engine::Engine;
 
 every_engine![
@@ -25,7 +25,7 @@ fn deletion(asked_by: SessionId, account: &Account) -> UserOperation {
 
 fn with_roles(db: &Database, name: &str, roles: &[Role]) -> Account {
     let user = db.account(name).principal.id;
-    db.change(UserOperation::SetRoles { user, roles: roles.to_vec() });
+    db.change(giving(user, roles.to_vec()));
     db.find(name).unwrap()
 }
 
@@ -97,7 +97,7 @@ fn the_only_enabled_admin_is_not_deleted(engine: Box<dyn Engine>) {
     let db = Database::on(engine);
     let (alice, disabled) = (admin(&db, "alice"), admin(&db, "mallory"));
     db.account("bob");
-    db.change(UserOperation::SetDisabled { user: disabled.principal.id, disabled: true });
+    db.change(disabling(disabled.principal.id, true));
     let session = db.session(&alice).session;
     let kept = db.kept_endings();
 

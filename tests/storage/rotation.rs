@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use latchkey::storage::{Client, SessionOutcome, UserAgent, UserOperation};
+use latchkey::storage::{Client, SessionOutcome, UserAgent};
 use latchkey::tokens::refresh::SessionId;
 use latchkey::tokens::revocation::Ended;
 use uuid::Uuid;
 
 use crate::database::{
-    DAY, Database, WINDOW, endings, granted, logout, presenting, presenting_from, strict_rules, told, usual_rules,
+    DAY, Database, WINDOW, disabling, endings, granted, logout, presenting, presenting_from, strict_rules, told,
+    usual_rules,
 };
 use crate::engine::Engine;
 
@@ -150,7 +151,7 @@ fn a_refusal_commits_nothing(engine: Box<dyn Engine>) {
     let (ended, live) = (db.session(&alice).session, db.session(&alice).session);
     let (bobs, carols) = (db.session(&bob).session, db.session(&carol).session);
     db.sessions(vec![logout(ended)]);
-    db.change(UserOperation::SetDisabled { user: bob.principal.id, disabled: true });
+    db.change(disabling(bob.principal.id, true));
     db.change(db.password_change(&carol, "another hash"));
     let before = db.engine.commits();
 

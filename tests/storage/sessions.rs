@@ -1,12 +1,14 @@
 //! Opening and ending sessions.
 
-use latchkey::storage::{Account, EndReason, SessionOperation, SessionOutcome, UserOperation};
+use latchkey::storage::{Account, EndReason, SessionOperation, SessionOutcome};
 use latchkey::tokens::principal::Epoch;
 use latchkey::tokens::refresh::{Generation, SessionId};
 use latchkey::tokens::revocation::Ended;
 use uuid::Uuid;
 
-use crate::database::{DAY, Database, endings, hash, logout, new_session, opening, told, usual_rules};
+use crate::database::{
+    DAY, Database, deleting, disabling, endings, hash, logout, new_session, opening, told, usual_rules,
+};
 use crate::engine::Engine;
 
 every_engine![
@@ -64,10 +66,10 @@ fn no_session_opens_for_an_account_that_is_another_by_now(engine: Box<dyn Engine
     db.change(db.password_change(&alice, "another hash"));
     refused(&alice);
 
-    db.change(UserOperation::SetDisabled { user: alice.principal.id, disabled: true });
+    db.change(disabling(alice.principal.id, true));
     refused(&db.find("alice").unwrap());
 
-    db.change(UserOperation::Delete(alice.principal.id));
+    db.change(deleting(alice.principal.id));
     refused(&alice);
 }
 
@@ -205,10 +207,10 @@ fn under_a_session_that_is_not_live_none_is_ended(engine: Box<dyn Engine>) {
     }
     assert_eq!(db.present(live, 1), "granted 2");
 
-    db.change(UserOperation::SetDisabled { user: alice.principal.id, disabled: true });
+    db.change(disabling(alice.principal.id, true));
     refused(live, live);
-    db.change(UserOperation::SetDisabled { user: alice.principal.id, disabled: false });
+    db.change(disabling(alice.principal.id, false));
     refused(live, live);
-    db.change(UserOperation::Delete(alice.principal.id));
+    db.change(deleting(alice.principal.id));
     refused(live, live);
 }

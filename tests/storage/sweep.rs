@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use latchkey::storage::{LARGEST_BATCH, Swept, UserOperation};
+use latchkey::storage::{LARGEST_BATCH, Swept};
 use latchkey::tokens::principal::Version;
 use latchkey::tokens::revocation::Ended;
 
-use crate::database::{DAY, Database, logout, opening, usual_rules};
+use crate::database::{DAY, Database, deleting, logout, opening, usual_rules};
 use crate::engine::Engine;
 
 every_engine![
@@ -118,7 +118,7 @@ fn endings_are_forgotten_once_no_access_token_can_be_left(engine: Box<dyn Engine
     let session = db.session(&alice).session;
     db.sessions(vec![logout(session)]);
     let user = alice.principal.id;
-    db.change(UserOperation::Delete(user));
+    db.change(deleting(user));
     let both = [Ended::Session(session), Ended::User { id: user, least_version: Version(2) }];
 
     db.clock.advance(900 * SECOND);

@@ -7,7 +7,8 @@ use latchkey::tokens::revocation::Ended;
 use uuid::Uuid;
 
 use crate::database::{
-    DAY, Database, creation, endings, granted, hash, logout, password_change, presenting, search, told,
+    DAY, Database, creation, deleting, disabling, endings, giving, granted, hash, logout, password_change, presenting,
+    search, told,
 };
 use crate::engine::Engine;
 
@@ -129,14 +130,14 @@ fn a_password_change_is_refused_once_the_session_that_asks_is_over(engine: Box<d
 
     db.change(password_change(live, &alice, "another hash"));
     refused(live);
-    let set = |disabled| UserOperation::SetDisabled { user: alice.principal.id, disabled };
+    let set = |disabled| disabling(alice.principal.id, disabled);
     let fresh = db.session(&db.find("alice").unwrap()).session;
     db.change(set(true));
     refused(fresh);
     db.change(set(false));
     refused(fresh);
     let last = db.session(&db.find("alice").unwrap()).session;
-    db.change(UserOperation::Delete(alice.principal.id));
+    db.change(deleting(alice.principal.id));
     refused(last);
 }
 
@@ -195,7 +196,7 @@ fn disabling_ends_every_session_and_enabling_revives_none(engine: Box<dyn Engine
     let db = Database::on(engine);
     let alice = db.account("alice");
     let phone = db.session(&alice);
-    let set = |disabled| UserOperation::SetDisabled { user: alice.principal.id, disabled };
+    let set = |disabled| disabling(alice.principal.id, disabled);
 
     let done = db.users(vec![set(true)]);
 
@@ -217,7 +218,7 @@ fn a_role_change_refuses_access_tokens_and_leaves_sessions_alone(engine: Box<dyn
     let phone = db.session(&alice);
     let roles = vec![Role::User, Role::Admin];
 
-    let done = db.users(vec![UserOperation::SetRoles { user: alice.principal.id, roles: roles.clone() }]);
+    let done = db.users(vec![giving(alice.principal.id, roles.clone())]);
 
     assert_eq!(endings(&done.revocations), [everybody_below(&alice, 2)]);
     assert_eq!(db.kept_endings(), [everybody_below(&alice, 2)]);
@@ -231,7 +232,7 @@ fn a_deletion_ends_every_session_and_frees_the_name(engine: Box<dyn Engine>) {
     let alice = db.account("alice");
     let phone = db.session(&alice);
 
-    let done = db.users(vec![UserOperation::Delete(alice.principal.id), creation("alice")]);
+    let done = db.users(vec![deleting(alice.principal.id), creation("alice")]);
 
     assert_eq!(told(&done), ["changed", "created alice"]);
     assert_eq!(endings(&done.revocations), [everybody_below(&alice, 2)]);
@@ -246,11 +247,7 @@ fn nobody_is_changed_where_nobody_is(engine: Box<dyn Engine>) {
     let user = UserId(Uuid::from_u128(7));
     let before = db.engine.commits();
 
-    let done = db.users(vec![
-        UserOperation::SetDisabled { user, disabled: true },
-        UserOperation::SetRoles { user, roles: vec![Role::Admin] },
-        UserOperation::Delete(user),
-    ]);
+    let done = db.users(vec![disabling(user, true), giving(user, vec![Role::Admin]), deleting(user)]);
 
     assert_eq!(told(&done), ["no such user"; 3]);
     assert_eq!(done.revocations, []);
@@ -265,11 +262,7 @@ fn each_change_raises_the_least_version_and_the_highest_is_kept(engine: Box<dyn 
 
     let changing = db.password_change(&alice, "another hash");
 
-    let done = db.users(vec![
-        UserOperation::SetRoles { user, roles: vec![Role::Admin] },
-        changing,
-        UserOperation::SetDisabled { user, disabled: true },
-    ]);
+    let done = db.users(vec![giving(user, vec![]), changing, disabling(user, true)]);
 
     assert_eq!(told(&done), ["changed", "changed, and granted 1", "changed"]);
     assert_eq!(endings(&done.revocations), [2, 3, 4].map(|version| everybody_below(&alice, version)));

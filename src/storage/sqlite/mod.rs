@@ -25,13 +25,15 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
 use crate::storage::{
-    Committed, LiveSession, Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOperation, UserOutcome,
+    Committed, LiveSession, Pending, SessionOperation, SessionOutcome, ShownUser, Storage, Swept, UserOperation,
+    UserOutcome, UserPage, UserQuery,
 };
 use crate::throttle;
 use crate::tokens::principal::UserId;
 use crate::tokens::revocation::Revocation;
 use crate::tokens::rotation::Policy;
 
+mod administration;
 mod admins;
 mod attempts;
 mod batch;
@@ -171,7 +173,15 @@ impl Storage for Sqlite {
     }
 
     fn live_sessions(&self, user: UserId) -> BoxFuture<'static, Result<Vec<LiveSession>>> {
-        self.reads.run(move |connection, now| live::list(connection, user, now))
+        self.reads.run(move |connection, now| Ok(live::list(connection, user, now)?))
+    }
+
+    fn user_page(&self, query: UserQuery) -> BoxFuture<'static, Result<UserPage>> {
+        self.reads.run(move |connection, now| administration::page(connection, &query, now))
+    }
+
+    fn shown_user(&self, user: UserId) -> BoxFuture<'static, Result<Option<ShownUser>>> {
+        self.reads.run(move |connection, now| administration::shown_user(connection, user, now))
     }
 
     fn revocations(&self) -> BoxFuture<'static, Result<Vec<Revocation>>> {

@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
-use super::batch::BatchFailure;
+use super::batch::{Applied, BatchFailure, Refusal};
 use super::open::{self, OpenError};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
@@ -77,22 +77,24 @@ impl Drop for Reader {
 }
 
 impl Reads {
-    /// Runs a read; it is given the time. Errors: [`Error::Unavailable`] where it failed or the thread is gone.
+    /// Runs a read; it is given the time. Errors: the read's own, and [`Error::Unavailable`] where it failed or the thread is gone.
     pub fn run<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Connection, Timestamp) -> rusqlite::Result<T> + Send + 'static,
+        read: impl FnOnce(&Connection, Timestamp) -> Applied<T> + Send + 'static,
     ) -> BoxFuture<'static, Result<T>> {
         let (reply, answer) = oneshot::channel();
         let sent = self.0.send(Ask::Read(Box::new(move |connection, now| {
-            let done = read(connection, now).map_err(BatchFailure::statement);
-            let flow = if done.as_ref().is_err_and(|failure| failure.fatal) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            };
-            let done = done.map_err(|failure| {
-                tracing::error!(fatal = failure.fatal, "a read failed: {}", failure.error);
-                Error::Unavailable
+            let mut flow = ControlFlow::Continue(());
+            let done = read(connection, now).map_err(|refusal| match refusal {
+                Refusal::Domain(error) => error,
+                Refusal::Sql(error) | Refusal::Inseparable(error) => {
+                    let failure = BatchFailure::statement(error);
+                    tracing::error!(fatal = failure.fatal, "a read failed: {}", failure.error);
+                    if failure.fatal {
+                        flow = ControlFlow::Break(());
+                    }
+                    Error::Unavailable
+                }
             });
             // Whoever asked may have gone.
             reply.send(done).ok();

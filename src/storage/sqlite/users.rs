@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::batch::{Applied, Operation, Unit};
 use super::sessions::{new_id, require_live};
-use super::{admins, opening};
+use super::{administration, admins, opening};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::passwords::PasswordHash;
@@ -33,9 +33,7 @@ impl Operation for UserOperation {
             Self::Find(name) => find(unit, &name).map(UserOutcome::Found),
             Self::ChangePassword(change) => change_password(unit, &change),
             Self::EndSessions { user, asked_by } => end_sessions(unit, user, asked_by),
-            Self::SetDisabled { user, disabled } => set_disabled(unit, user, disabled),
-            Self::SetRoles { user, roles } => set_roles(unit, user, &roles),
-            Self::Delete(user) => delete(unit, user),
+            Self::Administer(asked) => administration::apply(unit, asked),
             Self::DeleteOwn { seen, asked_by } => delete_own(unit, &seen, asked_by),
             Self::Attempt(attempt) => attempt.apply(unit).map(UserOutcome::Attempt),
         }
@@ -90,31 +88,8 @@ fn end_sessions(unit: &mut Unit<'_>, user: UserId, asked_by: SessionId) -> Appli
     Ok(UserOutcome::Changed)
 }
 
-fn set_disabled(unit: &mut Unit<'_>, user: UserId, disabled: bool) -> Applied<UserOutcome> {
-    unit.atomically(|unit| {
-        unit.connection
-            .prepare_cached("UPDATE users SET disabled = ?2 WHERE id = ?1")?
-            .execute(params![user.0, disabled])?;
-        // Enabling raises the counters too: it costs nothing, and no token from before comes back to life.
-        end_all(unit, user)
-    })?;
-    Ok(UserOutcome::Changed)
-}
-
-fn set_roles(unit: &mut Unit<'_>, user: UserId, roles: &[Role]) -> Applied<UserOutcome> {
-    unit.atomically(|unit| {
-        let version = unit
-            .connection
-            .prepare_cached("UPDATE users SET roles = ?2, version = version + 1 WHERE id = ?1 RETURNING version")?
-            .query_row(params![user.0, joined(roles)], |row| row.get(0).map(Version))
-            .optional()?
-            .ok_or(Error::NoSuchUser)?;
-        unit.revoke(Ended::User { id: user, least_version: version })
-    })?;
-    Ok(UserOutcome::Changed)
-}
-
-fn delete(unit: &mut Unit<'_>, user: UserId) -> Applied<UserOutcome> {
+/// Removes an account; the caller has seen that an admin stays.
+pub(super) fn delete(unit: &mut Unit<'_>, user: UserId) -> Applied<UserOutcome> {
     unit.atomically(|unit| {
         end_all(unit, user)?;
         unit.connection.prepare_cached("DELETE FROM users WHERE id = ?1")?.execute([user.0])?;
@@ -131,7 +106,7 @@ fn delete_own(unit: &mut Unit<'_>, seen: &Fence, asked_by: SessionId) -> Applied
 }
 
 /// Raises both counters, which ends every session and access token of the user in one write to the user's own row.
-fn end_all(unit: &mut Unit<'_>, user: UserId) -> Applied<()> {
+pub(super) fn end_all(unit: &mut Unit<'_>, user: UserId) -> Applied<()> {
     let version = unit
         .connection
         .prepare_cached("UPDATE users SET epoch = epoch + 1, version = version + 1 WHERE id = ?1 RETURNING version")?
@@ -156,7 +131,8 @@ pub(super) fn write_hash(unit: &Unit<'_>, user: UserId, hash: &PasswordHash) -> 
     Ok(())
 }
 
-fn by_id(unit: &Unit<'_>, id: UserId) -> Applied<Option<Account>> {
+/// The account with this id.
+pub(super) fn by_id(unit: &Unit<'_>, id: UserId) -> Applied<Option<Account>> {
     let mut statement = unit.connection.prepare_cached(concat!(account_columns!(), "WHERE id = ?1"))?;
     statement.query_row([id.0], |row| Ok(account(row))).optional()?.transpose()
 }
@@ -187,6 +163,7 @@ pub(super) fn stored_roles(column: ValueRef<'_>) -> Applied<Vec<Role>> {
     names.map(|name| Role::parse(name).ok_or_else(|| Error::Internal("a stored role").into())).collect()
 }
 
-fn joined(roles: &[Role]) -> String {
+/// Roles as the column has them.
+pub(super) fn joined(roles: &[Role]) -> String {
     roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",")
 }

@@ -2,10 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use latchkey::actors::{Account, Client, Fence, NewSession, PasswordChange};
+use latchkey::actors::{Account, Client, Fence, NewSession, NewUser, PasswordChange};
 use latchkey::error::Error;
 use latchkey::passwords::{Password, PasswordHash, Submitted};
-use latchkey::tokens::principal::{UserId, Username};
+use latchkey::tokens::principal::{Role, UserId, Username};
 use latchkey::tokens::refresh::{Generation, SessionId};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -59,6 +59,30 @@ impl TestServer {
         let session = NewSession { seen, stronger_hash: None, client: Client::default(), reservation: None };
         let opened = self.services.sessions.open(session).await.unwrap();
         self.services.access_tokens.mint(&opened.grant).unwrap().text
+    }
+
+    /// An account with a hash that is there already: many are made without a hash for each.
+    pub async fn create(&self, username: &str, hash: PasswordHash) {
+        let username = Username::parse(username).unwrap();
+        self.services.users.create(NewUser { username, hash, roles: vec![Role::User] }).await.unwrap();
+    }
+
+    /// Somebody who is signed in with the role `admin`.
+    pub async fn admin(&self, username: &str) -> Tokens {
+        let tokens = self.registered(username).await;
+        self.services.users.set_roles(tokens.user_id(), vec![Role::User, Role::Admin]).await.unwrap();
+        self.renewed(&tokens.refresh_token).await
+    }
+
+    /// A call of the admin API, with a body where there is one.
+    pub async fn as_admin(&self, admin: &Tokens, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let request = self.request(method, &format!("/api/admin/users{path}")).bearer_auth(&admin.access_token);
+        Answer::of(if let Some(body) = body { request.json(&body) } else { request }).await
+    }
+
+    /// `PATCH /api/admin/users/{id}`.
+    pub async fn patched(&self, admin: &Tokens, user: UserId, change: Value) -> Answer {
+        self.as_admin(admin, Method::PATCH, &format!("/{user}"), Some(change)).await
     }
 
     /// Another session of a user of [`TestServer::registered`].
