@@ -6,12 +6,13 @@
 //! - [`scenarios`]: what is measured, and what must hold
 //! - [`measure`]: rounds and medians; [`report`], [`plot`]: what comes out
 //! - [`driver`]: offers requests; [`work`]: which, and what must be answered; [`http`]: their bytes
-//! - [`process`]: servers, their CPU and memory; [`seed`]: databases with people in them; [`disk`]
+//! - [`process`]: servers, their CPU and memory; [`seed`]: databases with people in them; [`ground`]: where those are; [`disk`]
 //! - [`baseline`]: the bare server, and bcrypt alone
 
 mod baseline;
 mod disk;
 mod driver;
+mod ground;
 mod http;
 mod measure;
 mod plot;
@@ -21,6 +22,7 @@ mod scenarios;
 mod seed;
 mod work;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -33,6 +35,7 @@ use latchkey::config::Settings;
 use latchkey::logging;
 use serde_json::Value;
 
+use self::ground::Ground;
 use self::measure::progress;
 use self::report::Report;
 use self::scenarios::{Binary, Plan, flood, idle, login, profile, renewal};
@@ -98,6 +101,15 @@ enum Scenario {
 /// What the bench starts of itself.
 #[derive(Debug, Subcommand)]
 enum Inner {
+    /// Become another program, which ends when the bench does
+    #[command(hide = true)]
+    Tied {
+        /// The process id of the bench
+        bench: u32,
+        /// The program and its arguments
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
     /// Answer fixed bytes, which standard input holds
     #[command(hide = true)]
     ServeBare,
@@ -132,6 +144,7 @@ fn main() -> ExitCode {
 /// Whether every limit holds.
 fn run(arguments: Arguments) -> Result<bool> {
     match arguments.inner {
+        Some(Inner::Tied { bench, command }) => Err(process::become_tied(bench, &command)),
         Some(Inner::ServeBare) => baseline::serve().map(|()| true),
         Some(Inner::ServeVariant { largest_batch, verified_tokens }) => {
             let mut settings = Settings::load(std::env::vars_os(), None)?;
@@ -146,7 +159,8 @@ fn run(arguments: Arguments) -> Result<bool> {
 }
 
 fn bench(arguments: &Arguments) -> Result<bool> {
-    let plan = plan(arguments)?;
+    let ground = Ground::claim()?;
+    let plan = plan(arguments, ground.path())?;
     let mut report = Report { setting: setting(&plan)?, ..Report::default() };
     let all = [Scenario::Idle, Scenario::Profile, Scenario::Renewal, Scenario::Login, Scenario::Flood];
     for scenario in all {
@@ -172,13 +186,10 @@ fn bench(arguments: &Arguments) -> Result<bool> {
     Ok(report.holds())
 }
 
-fn plan(arguments: &Arguments) -> Result<Plan> {
+fn plan(arguments: &Arguments, ground: &Path) -> Result<Plan> {
     ensure!(arguments.seconds > 0.0 && arguments.rounds > 0, "no time to measure in");
     ensure!(arguments.sessions > arguments.connections * 2, "fewer sessions than the connections need");
     let binaries = if arguments.binaries.is_empty() { vec![built()?] } else { arguments.binaries.clone() };
-    let executable = std::env::current_exe()?;
-    let ground = executable.parent().context("no folder of this program")?.join("latchkey-bench-runs");
-    fs::create_dir_all(&ground)?;
     let plan = Plan {
         rounds: arguments.rounds,
         span: Duration::from_secs_f64(arguments.seconds),
@@ -188,7 +199,7 @@ fn plan(arguments: &Arguments) -> Result<Plan> {
         cores: std::thread::available_parallelism()?.get(),
         judged: true,
         binaries,
-        ground,
+        ground: ground.to_owned(),
     };
     if !arguments.smoke {
         return Ok(plan);

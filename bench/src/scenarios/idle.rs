@@ -12,7 +12,7 @@ use crate::report::{Finding, Limit, Report, Unit};
 use crate::seed::World;
 use crate::work::Profiles;
 
-/// In milliseconds, on an existing database.
+/// In milliseconds, on an existing database, with the bench's own step before it (`process::become_tied`).
 const START: Limit = Limit::AtMost(100.0);
 /// In MiB.
 const RESIDENT: Limit = Limit::AtMost(20.0);

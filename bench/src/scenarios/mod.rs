@@ -70,7 +70,7 @@ impl Plan {
 
 /// Starts a release binary on a world.
 fn service(binary: &Path, world: &World) -> Result<Server> {
-    Server::start(process::command(binary, &world.environment, world.directory.path()), b"")
+    Server::start(process::command(binary, &world.environment, world.directory.path())?, b"")
 }
 
 /// Starts the service in another form than the settings offer: the same code in this program's own binary.
@@ -88,7 +88,7 @@ fn bare(world: &World, answers: &Answers) -> Result<Server> {
 }
 
 fn ourselves(world: &World) -> Result<Command> {
-    Ok(process::command(&std::env::current_exe()?, &world.environment, world.directory.path()))
+    process::command(&std::env::current_exe()?, &world.environment, world.directory.path())
 }
 
 /// Takes down what the service answers to a profile and to a renewal of `person`. The renewal spends their token.

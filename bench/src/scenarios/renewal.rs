@@ -152,7 +152,7 @@ fn on_a_slow_disk(plan: &Plan, report: &mut Report, world: &World, people: &[Per
     };
     let (shared_world, alone_world) = (world.copy(&plan.ground)?, world.copy(&plan.ground)?);
     let mut shared =
-        process::command(&plan.judged_binary()?.path, &shared_world.environment, shared_world.directory.path());
+        process::command(&plan.judged_binary()?.path, &shared_world.environment, shared_world.directory.path())?;
     slow.below(&mut shared);
     let shared = Server::start(shared, b"")?;
     let mut alone = super::ourselves(&alone_world)?;
