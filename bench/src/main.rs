@@ -4,14 +4,15 @@
 //! numbers mean in docs/performance.md.
 //!
 //! - [`scenarios`]: what is measured, and what must hold
-//! - [`measure`]: rounds and medians; [`report`], [`plot`]: what comes out
-//! - [`driver`]: offers requests; [`work`]: which, and what must be answered; [`http`]: their bytes
+//! - [`measure`]: rounds and medians; [`figures`]: numbers; [`report`], [`plot`]: what comes out
+//! - [`driver`]: offers requests; [`tally`]: what it saw; [`work`]: which, and what must be answered; [`http`]: their bytes
 //! - [`process`]: servers, their CPU and memory; [`seed`]: databases with people in them; [`ground`]: where those are; [`disk`]
 //! - [`baseline`]: the bare server, and bcrypt alone
 
 mod baseline;
 mod disk;
 mod driver;
+mod figures;
 mod ground;
 mod http;
 mod measure;
@@ -20,6 +21,7 @@ mod process;
 mod report;
 mod scenarios;
 mod seed;
+mod tally;
 mod work;
 
 use std::ffi::OsString;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::{Plan, service};
+use super::{Plan, judged};
 use crate::baseline;
 use crate::driver::{Pace, Stream, drive};
-use crate::measure::{median, progress};
+use crate::figures::median;
+use crate::measure::progress;
 use crate::report::{Finding, Limit, Report, Unit};
 use crate::seed::World;
 use crate::work::Logins;
@@ -26,7 +27,7 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     // However slow the machine is, nobody is turned away: that is the flood's business.
     let world = World::new(&plan.ground, plan.cost, &[("HASH_MAX_WAIT", "60s")])?;
     let people = world.people(PEOPLE)?;
-    let server = service(&plan.judged_binary()?.path, &world)?;
+    let server = judged(plan, &world)?;
     let span = plan.span * LONGER;
     let (mut bounds, mut rates) = (Vec::new(), Vec::new());
     for round in 1..=plan.rounds {
