@@ -6,7 +6,8 @@
 //! - [`scenarios`]: what is measured, and what must hold
 //! - [`measure`]: rounds and medians; [`figures`]: numbers; [`report`], [`plot`]: what comes out
 //! - [`driver`]: offers requests; [`tally`]: what it saw; [`work`]: which, and what must be answered; [`http`]: their bytes
-//! - [`process`]: servers, their CPU and memory; [`seed`]: databases with people in them; [`ground`]: where those are; [`disk`]
+//! - [`process`]: servers, their CPU and memory; [`seed`]: databases with people in them, and their [`keys`]; [`ground`]: where
+//!   those are; [`disk`]
 //! - [`baseline`]: the bare server, and bcrypt alone
 
 mod baseline;
@@ -15,6 +16,7 @@ mod driver;
 mod figures;
 mod ground;
 mod http;
+mod keys;
 mod measure;
 mod plot;
 mod process;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use hdrhistogram::Histogram;
 
-use super::{Plan, judged};
+use super::{Plan, judged, ledger};
 use crate::baseline;
 use crate::driver::{Pace, Stream, drive};
 use crate::figures::{mebibytes, number, quantile_ms};
@@ -58,18 +58,23 @@ impl Latencies {
 /// Measures it.
 pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     let world = World::new(&plan.ground, plan.cost, &[])?;
-    let people = world.people(plan.sessions)?;
+    // Others than those who renew: who logs in often enough has older sessions ended.
+    let people = world.people(plan.sessions + LOGGING_IN)?;
+    let (logging_in, people) = people.split_at_checked(LOGGING_IN).context("too few people")?;
+    let keys = world.keys()?;
     let server = judged(plan, &world)?;
     let offered = OFFERED * baseline::hashing(plan.cores, plan.cost, plan.span)?;
-    let mut renewals = Renewals::of(&people);
+    let mut renewals = Renewals::of(people);
     let calls = [("renewals", Latencies::none()?), ("profiles", Latencies::none()?)];
     let mut seen = Seen { calls, turned_away: 0, logged_in: 0, growth_mib: 0.0 };
     for round in 1..=plan.rounds {
         progress(&format!("flood: round {round} of {}, {offered:.0} logins/s", plan.rounds));
-        seen.add_round(&server, &mut renewals, &people, offered, (plan.span * 2).max(LEAST_SPAN))?;
+        let logins = Logins::too_many(logging_in, &keys);
+        seen.add_round(&server, &mut renewals, people, (logins, offered), (plan.span * 2).max(LEAST_SPAN))?;
     }
     seen.judge(plan, report);
-    server.stop()
+    server.stop()?;
+    ledger::compare(&world, &renewals)
 }
 
 impl Seen {
@@ -78,12 +83,11 @@ impl Seen {
         server: &Server,
         renewals: &mut Renewals,
         people: &[Person],
-        offered: f64,
+        (mut logins, offered): (Logins<'_>, f64),
         span: Duration,
     ) -> Result<()> {
         let quiet = others(server, renewals, people, None, span)?;
         let before = server.resident()?;
-        let mut logins = Logins::too_many(people.get(..LOGGING_IN).context("too few sessions")?);
         let flood = Some((&mut logins, offered));
         let (flooded, peak) = watched(server, || others(server, renewals, people, flood, span))?;
         self.growth_mib = self.growth_mib.max(mebibytes(peak.saturating_sub(before)));

@@ -16,6 +16,7 @@ use crate::seed::{Person, World};
 
 pub mod flood;
 pub mod idle;
+mod ledger;
 pub mod login;
 pub mod profile;
 pub mod renewal;

@@ -2,12 +2,11 @@
 //!
 //! Every request is on a uniformly random session of all, so that no row is warm, and every one is a write that is on disk
 //! before its answer. Beside it the same service with commits that nobody shares, on this disk and on one whose every fsync
-//! takes two milliseconds longer. At the end each session must be in the database at the generation that its last answer
-//! named.
+//! takes two milliseconds longer. At the end each session must be in the database as it was answered ([`ledger`](super::ledger)).
 
 use anyhow::{Context as _, Result};
 
-use self::ledger::Renewing;
+use super::ledger::Renewing;
 use super::{Binary, Plan, bare, release, taken_down, variant};
 use crate::disk::{self, SlowDisk};
 use crate::driver::Pace;
@@ -16,8 +15,6 @@ use crate::measure::{Contender, Round, Turns, alternate, progress};
 use crate::report::{Finding, Limit, Report, Series, Unit};
 use crate::seed::{Person, World};
 use crate::work::FixedRenewals;
-
-mod ledger;
 
 /// Of the bare handler's CPU.
 const CPU: Limit = Limit::RatioAtMost(2.5);

@@ -1,17 +1,16 @@
 //! A service that renews, and what it must have in its database because of what it answered.
 //!
 //! Owns the last look: once it has stopped, each session is stored at the generation that its last answer named, neither
-//! behind it, which would be a lost renewal, nor ahead of it.
+//! behind it, which would be a lost renewal, nor ahead of it; and the last tokens of each are its own, signatures included.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
 use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
-use super::super::{Plan, Service};
+use super::{Plan, Service};
 use crate::driver::Pace;
 use crate::measure::Contender;
 use crate::seed::{Person, World};
@@ -44,12 +43,14 @@ impl Renewing {
     /// Stops it and holds its database against what it answered.
     pub fn stop(self) -> Result<()> {
         self.service.server.stop()?;
-        compare(&self.service.world.database(), &self.work)
+        compare(&self.service.world, &self.work)
     }
 }
 
-fn compare(database: &Path, work: &Renewals) -> Result<()> {
-    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+/// Holds the database of a server that has stopped, and the tokens that it gave out, against each other.
+pub(super) fn compare(world: &World, work: &Renewals) -> Result<()> {
+    work.check_signatures(&world.keys()?)?;
+    let connection = Connection::open_with_flags(world.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut statement = connection.prepare("SELECT id, current_generation FROM sessions WHERE ended_at IS NULL")?;
     let stored: HashMap<Uuid, u32> =
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
@@ -72,13 +73,23 @@ mod tests {
         let ground = tempfile::tempdir().unwrap();
         let world = World::new(ground.path(), 4, &[]).unwrap();
         let work = Renewals::of(&world.people(3).unwrap());
-        compare(&world.database(), &work).unwrap();
+        compare(&world, &work).unwrap();
 
         let connection = Connection::open(world.database()).unwrap();
         connection
             .execute("UPDATE sessions SET current_generation = 2 WHERE id = (SELECT max(id) FROM sessions)", [])
             .unwrap();
 
-        assert!(compare(&world.database(), &work).is_err());
+        assert!(compare(&world, &work).is_err());
+    }
+
+    #[test]
+    fn a_last_token_of_somebody_else_fails_the_run() {
+        let ground = tempfile::tempdir().unwrap();
+        let world = World::new(ground.path(), 4, &[]).unwrap();
+        let mut people = world.people(2).unwrap();
+        people[0].access_token = people[1].access_token.clone();
+
+        assert!(compare(&world, &Renewals::of(&people)).is_err());
     }
 }
