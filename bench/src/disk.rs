@@ -58,7 +58,8 @@ impl SlowDisk {
     }
 
     /// Puts it below a server that is not started yet.
-    pub fn below(&self, command: &mut Command) {
+    pub fn below(&self, mut command: Command) -> Command {
         command.env("LD_PRELOAD", &self.library);
+        command
     }
 }

@@ -6,7 +6,7 @@
 
 use anyhow::{Result, bail, ensure};
 
-/// More than any answer's head has.
+/// More headers than any answer has.
 const MOST_HEADERS: usize = 32;
 
 /// An answer, in the connection's buffer.
@@ -20,6 +20,18 @@ pub struct Answer<'buffer> {
     pub body: &'buffer [u8],
     /// `Retry-After` in seconds, where there is one.
     pub retry_after: Option<u64>,
+}
+
+impl Answer<'_> {
+    /// Names and values of the head, in their order.
+    pub fn headers(&self) -> Result<Vec<(String, String)>> {
+        let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+        let mut head = httparse::Response::new(&mut headers);
+        head.parse(self.head)?;
+        let owned =
+            |header: &httparse::Header<'_>| Ok((header.name.to_owned(), std::str::from_utf8(header.value)?.to_owned()));
+        head.headers.iter().map(owned).collect()
+    }
 }
 
 /// The first answer in `bytes` and how many of them it takes; none while it is not all there.

@@ -4,23 +4,29 @@
 //! numbers mean in docs/performance.md.
 //!
 //! - [`scenarios`]: what is measured, and what must hold
-//! - [`measure`]: rounds and medians; [`report`], [`plot`]: what comes out
-//! - [`driver`]: offers requests; [`work`]: which, and what must be answered; [`http`]: their bytes
-//! - [`process`]: servers, their CPU and memory; [`seed`]: databases with people in them; [`disk`]
+//! - [`measure`]: rounds and medians; [`figures`]: numbers; [`report`], [`plot`]: what comes out
+//! - [`driver`]: offers requests; [`tally`]: what it saw; [`work`]: which, and what must be answered; [`http`]: their bytes
+//! - [`process`]: servers, their CPU and memory; [`seed`]: databases with people in them, and their [`keys`]; [`ground`]: where
+//!   those are; [`disk`]
 //! - [`baseline`]: the bare server, and bcrypt alone
 
 mod baseline;
 mod disk;
 mod driver;
+mod figures;
+mod ground;
 mod http;
+mod keys;
 mod measure;
 mod plot;
 mod process;
 mod report;
 mod scenarios;
 mod seed;
+mod tally;
 mod work;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -33,6 +39,7 @@ use latchkey::config::Settings;
 use latchkey::logging;
 use serde_json::Value;
 
+use self::ground::Ground;
 use self::measure::progress;
 use self::report::Report;
 use self::scenarios::{Binary, Plan, flood, idle, login, profile, renewal};
@@ -75,7 +82,7 @@ struct Arguments {
     #[arg(long = "binary", value_name = "NAME=PATH", value_parser = binary)]
     binaries: Vec<Binary>,
     /// Look at every answer of a short run and at no limit
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["rounds", "seconds", "sessions", "cost"])]
     smoke: bool,
     #[command(subcommand)]
     inner: Option<Inner>,
@@ -98,6 +105,15 @@ enum Scenario {
 /// What the bench starts of itself.
 #[derive(Debug, Subcommand)]
 enum Inner {
+    /// Become another program, which ends when the bench does
+    #[command(hide = true)]
+    Tied {
+        /// The process id of the bench
+        bench: u32,
+        /// The program and its arguments
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
     /// Answer fixed bytes, which standard input holds
     #[command(hide = true)]
     ServeBare,
@@ -132,6 +148,7 @@ fn main() -> ExitCode {
 /// Whether every limit holds.
 fn run(arguments: Arguments) -> Result<bool> {
     match arguments.inner {
+        Some(Inner::Tied { bench, command }) => Err(process::become_tied(bench, &command)),
         Some(Inner::ServeBare) => baseline::serve().map(|()| true),
         Some(Inner::ServeVariant { largest_batch, verified_tokens }) => {
             let mut settings = Settings::load(std::env::vars_os(), None)?;
@@ -146,22 +163,13 @@ fn run(arguments: Arguments) -> Result<bool> {
 }
 
 fn bench(arguments: &Arguments) -> Result<bool> {
-    let plan = plan(arguments)?;
+    let ground = Ground::claim()?;
+    let plan = plan(arguments, ground.path())?;
     let mut report = Report { setting: setting(&plan)?, ..Report::default() };
-    let all = [Scenario::Idle, Scenario::Profile, Scenario::Renewal, Scenario::Login, Scenario::Flood];
-    for scenario in all {
-        if !arguments.scenarios.is_empty() && !arguments.scenarios.contains(&scenario) {
-            continue;
-        }
-        match scenario {
-            Scenario::Idle => idle::run(&plan, &mut report)?,
-            Scenario::Profile => profile::run(&plan, &mut report)?,
-            Scenario::Renewal => renewal::run(&plan, &mut report)?,
-            Scenario::Login => login::run(&plan, &mut report)?,
-            Scenario::Flood => flood::run(&plan, &mut report)?,
-        }
-    }
+    let done = measure(arguments, &plan, &mut report);
+    // Also what was found before a failure: it took minutes.
     report.print();
+    done?;
     if let Some(file) = &arguments.json {
         fs::write(file, serde_json::to_string_pretty(&report)?)
             .with_context(|| format!("writing {}", file.display()))?;
@@ -172,28 +180,47 @@ fn bench(arguments: &Arguments) -> Result<bool> {
     Ok(report.holds())
 }
 
-fn plan(arguments: &Arguments) -> Result<Plan> {
-    ensure!(arguments.seconds > 0.0 && arguments.rounds > 0, "no time to measure in");
-    ensure!(arguments.sessions > arguments.connections * 2, "fewer sessions than the connections need");
-    let binaries = if arguments.binaries.is_empty() { vec![built()?] } else { arguments.binaries.clone() };
-    let executable = std::env::current_exe()?;
-    let ground = executable.parent().context("no folder of this program")?.join("latchkey-bench-runs");
-    fs::create_dir_all(&ground)?;
-    let plan = Plan {
+fn measure(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Result<()> {
+    for scenario in [Scenario::Idle, Scenario::Profile, Scenario::Renewal, Scenario::Login, Scenario::Flood] {
+        if !arguments.scenarios.is_empty() && !arguments.scenarios.contains(&scenario) {
+            continue;
+        }
+        match scenario {
+            Scenario::Idle => idle::run(plan, report)?,
+            Scenario::Profile => profile::run(plan, report)?,
+            Scenario::Renewal => renewal::run(plan, report)?,
+            Scenario::Login => login::run(plan, report)?,
+            Scenario::Flood => flood::run(plan, report)?,
+        }
+    }
+    Ok(())
+}
+
+fn plan(arguments: &Arguments, ground: &Path) -> Result<Plan> {
+    let mut plan = Plan {
         rounds: arguments.rounds,
-        span: Duration::from_secs_f64(arguments.seconds),
+        span: Duration::try_from_secs_f64(arguments.seconds).context("--seconds")?,
         sessions: arguments.sessions,
         connections: arguments.connections,
         cost: arguments.cost,
         cores: std::thread::available_parallelism()?.get(),
         judged: true,
-        binaries,
-        ground,
+        binaries: arguments.binaries.clone(),
+        ground: ground.to_owned(),
     };
-    if !arguments.smoke {
-        return Ok(plan);
+    if arguments.smoke {
+        plan = Plan { rounds: 1, span: Duration::from_secs(1), sessions: 5_000, cost: 10, judged: false, ..plan };
     }
-    Ok(Plan { rounds: 1, span: Duration::from_secs(1), sessions: 5_000, cost: 10, judged: false, ..plan })
+    ensure!(plan.rounds > 0 && !plan.span.is_zero(), "no time to measure in");
+    ensure!(plan.connections > 0, "nothing to measure through");
+    // A renewal is of a session that has none in flight: with few of them it would be looked for for long, or for ever.
+    let in_flight = plan.connections.max(flood::CONNECTIONS);
+    ensure!(plan.sessions >= in_flight * 2, "fewer than {} sessions for {in_flight} connections", in_flight * 2);
+    // Last: it takes minutes.
+    if plan.binaries.is_empty() {
+        plan.binaries.push(built()?);
+    }
+    Ok(plan)
 }
 
 /// Builds the release binary as a user does, and says where it is.
@@ -238,4 +265,42 @@ fn setting(plan: &Plan) -> Result<Vec<(String, String)>> {
             ),
         ),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(arguments: &[&str]) -> Result<Plan> {
+        let always = ["latchkey-bench", "--binary", "this=/proc/self/exe"];
+        plan(&Arguments::try_parse_from(always.iter().chain(arguments))?, Path::new("/"))
+    }
+
+    #[test]
+    fn what_could_not_be_measured_or_would_not_be_is_refused() {
+        assert!(planned(&[]).is_ok());
+        for arguments in [
+            &["--rounds", "0"][..],
+            &["--seconds", "0"],
+            &["--seconds", "inf"],
+            &["--seconds", "-1"],
+            &["--connections", "0"],
+            &["--sessions", "10", "--connections", "1"],
+            &["--sessions", "500"],
+            &["--smoke", "--connections", "2501"],
+            &["--smoke", "--cost", "4"],
+            &["--smoke", "--sessions", "600"],
+            &["--binary", "nameless"],
+        ] {
+            assert!(planned(arguments).is_err(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_smoke_is_short_and_judges_nothing() {
+        let plan = planned(&["--smoke"]).unwrap();
+
+        assert!(!plan.judged);
+        assert_eq!((plan.rounds, plan.span), (1, Duration::from_secs(1)));
+    }
 }

@@ -9,8 +9,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use hdrhistogram::Histogram;
 
-use crate::driver::{DIGITS, Pace, Stream, Tally, Work, drive};
+use crate::driver::{Pace, Stream, Work, drive};
+use crate::figures::{median, number};
 use crate::process::Server;
+use crate::tally::{DIGITS, Tally};
 
 /// Somebody who takes turns.
 pub struct Contender<'a> {
@@ -24,6 +26,17 @@ pub struct Contender<'a> {
     pub connections: usize,
     /// When they leave.
     pub pace: Pace,
+}
+
+impl<'a> Contender<'a> {
+    /// Whose name says the pace, where it is a fixed one.
+    pub fn new(name: &str, server: &'a Server, work: &'a mut dyn Work, connections: usize, pace: Pace) -> Self {
+        let name = match pace {
+            Pace::Closed => name.to_owned(),
+            Pace::PerSecond(rate) => format!("{name} at {rate:.0}/s"),
+        };
+        Self { name, server, work, connections, pace }
+    }
 }
 
 /// What all turns of one contender came to.
@@ -56,12 +69,10 @@ pub struct Round {
 
 impl Round {
     fn of(tally: &Tally, cpu: Duration) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^53")]
-        let answers = tally.answers.max(1) as f64;
         Self {
             answers: tally.answers,
             rate: tally.rate(),
-            cpu_us: cpu.as_secs_f64() * 1e6 / answers,
+            cpu_us: cpu.as_secs_f64() * 1e6 / number(tally.answers.max(1)),
             p50_ms: tally.quantile_ms(0.5),
             p99_ms: tally.quantile_ms(0.99),
             p999_ms: tally.quantile_ms(0.999),
@@ -79,15 +90,6 @@ impl Turns {
     pub fn ratio_to(&self, other: &Self, figure: impl Fn(&Round) -> f64) -> f64 {
         median(self.rounds.iter().zip(&other.rounds).map(|(own, other)| figure(own) / figure(other)))
     }
-}
-
-/// The middle one; of an even number the mean of the middle two. 0 of none.
-pub fn median(figures: impl Iterator<Item = f64>) -> f64 {
-    let mut figures: Vec<f64> = figures.collect();
-    figures.sort_by(f64::total_cmp);
-    let upper = figures.get(figures.len() / 2).copied().unwrap_or_default();
-    let lower = figures.get((figures.len().saturating_sub(1)) / 2).copied().unwrap_or_default();
-    f64::midpoint(lower, upper)
 }
 
 /// Lets the contenders take turns of `span`. `between` runs after every round.
@@ -153,12 +155,5 @@ mod tests {
 
         assert_eq!(ours.median(|round| round.cpu_us), 21.0);
         assert_eq!(ours.ratio_to(&bare, |round| round.cpu_us), 2.0);
-    }
-
-    #[test]
-    fn the_median_of_an_even_number_lies_between_the_middle_two() {
-        assert_eq!(median([4.0, 1.0, 2.0, 8.0].into_iter()), 3.0);
-        assert_eq!(median([5.0].into_iter()), 5.0);
-        assert_eq!(median(std::iter::empty()), 0.0);
     }
 }

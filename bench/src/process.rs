@@ -1,17 +1,20 @@
 //! A server in a process of its own, and what it uses.
 //!
 //! Owns starting, watching and stopping: the address comes from the line that the service prints, CPU time and memory from
-//! `/proc`, the end by SIGTERM as a service manager would send it. A server that did not end with 0 fails the run.
+//! `/proc`, the end by SIGTERM as a service manager would send it. A server that did not end with 0 fails the run. None
+//! outlives the bench: each is tied to it by the system, which kills what is left when the bench is gone, however it went.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
 
 /// What comes before the address on standard output.
 const LISTENING: &str = "listening on http://";
@@ -88,12 +91,29 @@ fn cpu_of(stat: &str) -> Result<Duration> {
     Ok(Duration::from_millis(ticks * 1000 / per_second))
 }
 
-/// A command with an environment of its own and nothing of the caller's.
-pub fn command(program: &Path, environment: &[(String, String)], directory: &Path) -> Command {
-    let mut command = Command::new(program);
-    // `.env` is looked for in the working directory, and there must be none.
-    command.env_clear().envs(environment.iter().cloned()).current_dir(directory);
-    command
+/// A server of this program, tied to the bench, with an environment of its own and nothing of the caller's. The thread that
+/// starts it must be the main one: for the system, that is whose end counts.
+pub fn command(program: &Path, environment: &[(String, String)], directory: &Path) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("tied").arg(std::process::id().to_string()).arg(program);
+    // `.env` is looked for in the working directory, and there must be none. A group of its own: what is typed at the
+    // terminal is for the bench, and a server that ended by itself would look like a failure to it.
+    command.env_clear().envs(environment.iter().cloned()).current_dir(directory).process_group(0);
+    Ok(command)
+}
+
+/// Becomes another program, which is killed when the process `bench`, which must be the parent, is gone. Comes back with
+/// what went wrong only.
+pub fn become_tied(bench: u32, command: &[OsString]) -> anyhow::Error {
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+        return error.into();
+    }
+    // A parent that was gone before the line above kills nobody any more.
+    if getppid().map(|parent| parent.as_raw_nonzero().get().cast_unsigned()) != Some(bench) {
+        return anyhow!("the bench has ended");
+    }
+    let Some((program, arguments)) = command.split_first() else { return anyhow!("no program") };
+    anyhow::Error::new(Command::new(program).args(arguments).exec()).context("becoming a server")
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::io::IsTerminal as _;
 
 use serde::Serialize;
 
+use crate::figures::quantile_ms;
 use crate::measure::{Round, Turns};
 
 /// Everything of one run.
@@ -129,6 +130,21 @@ impl Finding {
         }
     }
 
+    /// CPU per request, beside that of another contender.
+    pub fn cpu(scenario: &'static str, measure: impl Into<String>, beside: (&Turns, &Turns)) -> Self {
+        Self::of(scenario, measure, beside, |round| round.cpu_us, Unit::Microseconds)
+    }
+
+    /// Answers a second, beside those of another contender.
+    pub fn rate(scenario: &'static str, measure: impl Into<String>, beside: (&Turns, &Turns)) -> Self {
+        Self::of(scenario, measure, beside, |round| round.rate, Unit::PerSecond)
+    }
+
+    /// The latency that one answer in a hundred passed, beside that of another contender.
+    pub fn p99(scenario: &'static str, measure: impl Into<String>, beside: (&Turns, &Turns)) -> Self {
+        Self::of(scenario, measure, beside, |round| round.p99_ms, Unit::Milliseconds)
+    }
+
     /// The same beside another number.
     pub fn beside(self, other: f64) -> Self {
         Self { ratio: Some(self.found / other), beside: Some(other), ..self }
@@ -159,8 +175,7 @@ const SHARES: [f64; 9] = [0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999];
 impl Series {
     /// Takes down the turns of a contender.
     pub fn of(scenario: &'static str, turns: &Turns) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "latencies of one run are far below 2^53 µs")]
-        let read = |share| (share, turns.latency.value_at_quantile(share) as f64 / 1e3);
+        let read = |share| (share, quantile_ms(&turns.latency, share));
         Self { scenario, name: turns.name.clone(), rounds: turns.rounds.clone(), latency_ms: SHARES.map(read).to_vec() }
     }
 }

@@ -19,16 +19,15 @@ use latchkey::storage::{
     Client, LARGEST_BATCH, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, UserAgent, UserOperation,
     UserOutcome,
 };
-use latchkey::tokens::access::AccessTokens;
 use latchkey::tokens::grant::Grant;
 use latchkey::tokens::principal::{Role, Username};
-use latchkey::tokens::refresh::{RefreshKeys, SessionId};
+use latchkey::tokens::refresh::SessionId;
 use tempfile::TempDir;
+
+use crate::keys::Keys;
 
 /// Everybody's password.
 pub const PASSWORD: &str = "a password of the bench";
-/// The key id that `app` gives the first MAC key.
-const REFRESH_KEY_ID: u8 = 1;
 /// What a browser calls itself, as long as they are.
 const USER_AGENT: &str =
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36";
@@ -72,7 +71,7 @@ impl World {
             ("REGISTRATIONS", "off".to_owned()),
             // Strict: every renewal rotates and is written, so that every successor must be another one.
             ("REFRESH_GRACE", "0s".to_owned()),
-            // A run of hours would need longer ones.
+            // Longer than a run: nobody's access token expires in the midst of it.
             ("ACCESS_TOKEN_TTL", "1d".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
@@ -87,6 +86,11 @@ impl World {
     /// The settings that a server with this environment has.
     pub fn settings(&self) -> Result<Settings> {
         Ok(Settings::load(self.environment.iter().cloned(), None)?)
+    }
+
+    /// What a server with this environment signs with.
+    pub fn keys(&self) -> Result<Keys> {
+        Keys::of(&self.settings()?)
     }
 
     /// The database's file.
@@ -111,7 +115,7 @@ impl World {
         let password =
             Password::parse(&Submitted::new(PASSWORD.to_owned())).map_err(|refusal| anyhow!("{refusal:?}"))?;
         let hash = Hasher::new(settings.bcrypt_cost).hash(&password)?;
-        let keys = Keys::of(&settings)?;
+        let keys = self.keys()?;
         let grants = System::new().block_on(open_sessions(&settings, &hash, count))?;
         grants.iter().map(|grant| keys.person(grant)).collect()
     }
@@ -155,39 +159,4 @@ fn open(created: UserOutcome) -> Result<SessionOperation> {
         client: Client { user_agent: Some(UserAgent::of(USER_AGENT.as_bytes())), ip: Some([127, 0, 0, 1].into()) },
         reservation: None,
     }))
-}
-
-/// What a server with the same settings signs with.
-struct Keys {
-    access: AccessTokens,
-    refresh: RefreshKeys,
-}
-
-impl Keys {
-    fn of(settings: &Settings) -> Result<Self> {
-        let access = AccessTokens::hs256(
-            &settings.jwt_secret,
-            &settings.jwt_issuer,
-            &settings.jwt_audience,
-            settings.access_token_ttl,
-        )?;
-        Ok(Self { access, refresh: RefreshKeys::new(REFRESH_KEY_ID, &settings.refresh_token_secret) })
-    }
-
-    fn person(&self, grant: &Grant) -> Result<Person> {
-        let access_token = self.access.mint(grant)?.text;
-        let expires_at = self.access.verify(&access_token, grant.granted_at)?.expires_at;
-        let name = grant.principal.username.as_str();
-        let (id, session, ends) = (grant.principal.id, grant.session.0, expires_at.to_rfc3339());
-        let profile = format!(
-            r#"{{"message":"Welcome, {name}! This is protected data.","user":{{"id":"{id}","username":"{name}","roles":["user"]}},"session_id":"{session}","expires_at":"{ends}"}}"#
-        );
-        Ok(Person {
-            username: name.to_owned(),
-            session: grant.session,
-            refresh_token: self.refresh.mint(grant.session, grant.generation).expose().to_owned(),
-            access_token,
-            profile,
-        })
-    }
 }

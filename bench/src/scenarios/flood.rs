@@ -3,16 +3,18 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use hdrhistogram::Histogram;
 
-use super::{Plan, service};
+use super::{Plan, judged, ledger};
 use crate::baseline;
-use crate::driver::{DIGITS, Pace, Stream, Tally, drive};
+use crate::driver::{Pace, Stream, drive};
+use crate::figures::{mebibytes, number, quantile_ms};
 use crate::measure::progress;
 use crate::process::Server;
 use crate::report::{Finding, Limit, Report, Unit};
 use crate::seed::{Person, World};
+use crate::tally::{DIGITS, Tally};
 use crate::work::{Logins, Profiles, Renewals};
 
 /// Of the p99 without the flood, or in milliseconds.
@@ -23,24 +25,32 @@ const GROWTH: Limit = Limit::AtMost(32.0);
 const OFFERED: f64 = 4.0;
 /// Renewals, and profiles, a second.
 const OTHERS: f64 = 1000.0;
-/// Connections of each of those.
-const CONNECTIONS: usize = 64;
+/// Connections of each of those, and of the logins.
+pub const CONNECTIONS: usize = 64;
 /// The flood must outlast `HASH_MAX_WAIT`, from where on logins are turned away.
 const LEAST_SPAN: Duration = Duration::from_secs(8);
 /// Who logs in, in turn.
 const LOGGING_IN: usize = 50;
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(100);
-const MIB: f64 = 1024.0 * 1024.0;
 
-/// Latencies of one kind of call over all rounds.
+/// What all rounds showed.
 struct Seen {
+    /// Renewals, and profiles.
+    calls: [(&'static str, Latencies); 2],
+    turned_away: u64,
+    logged_in: u64,
+    growth_mib: f64,
+}
+
+/// Of one kind of call, without the flood and with it.
+struct Latencies {
     quiet: Histogram<u64>,
     flooded: Histogram<u64>,
 }
 
-impl Seen {
-    fn nothing() -> Result<Self> {
+impl Latencies {
+    fn none() -> Result<Self> {
         Ok(Self { quiet: Histogram::new(DIGITS)?, flooded: Histogram::new(DIGITS)? })
     }
 }
@@ -48,56 +58,65 @@ impl Seen {
 /// Measures it.
 pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     let world = World::new(&plan.ground, plan.cost, &[])?;
-    let people = world.people(plan.sessions)?;
-    let server = service(&plan.judged_binary()?.path, &world)?;
-    let bound = baseline::hashing(plan.cores, plan.cost, plan.span)?;
-    let span = (plan.span * 2).max(LEAST_SPAN);
-    let mut renewals = Renewals::of(&people);
-    let mut seen = [Seen::nothing()?, Seen::nothing()?];
-    let (mut turned_away, mut logged_in, mut growth) = (0, 0, 0.0_f64);
+    // Others than those who renew: who logs in often enough has older sessions ended.
+    let people = world.people(plan.sessions + LOGGING_IN)?;
+    let (logging_in, people) = people.split_at_checked(LOGGING_IN).context("too few people")?;
+    let keys = world.keys()?;
+    let server = judged(plan, &world)?;
+    let offered = OFFERED * baseline::hashing(plan.cores, plan.cost, plan.span)?;
+    let mut renewals = Renewals::of(people);
+    let calls = [("renewals", Latencies::none()?), ("profiles", Latencies::none()?)];
+    let mut seen = Seen { calls, turned_away: 0, logged_in: 0, growth_mib: 0.0 };
     for round in 1..=plan.rounds {
-        let quiet = others(&server, &mut renewals, &people, None, span)?;
+        progress(&format!("flood: round {round} of {}, {offered:.0} logins/s", plan.rounds));
+        let logins = Logins::too_many(logging_in, &keys);
+        seen.add_round(&server, &mut renewals, people, (logins, offered), (plan.span * 2).max(LEAST_SPAN))?;
+    }
+    seen.judge(plan, report);
+    server.stop()?;
+    ledger::compare(&world, &renewals)
+}
+
+impl Seen {
+    fn add_round(
+        &mut self,
+        server: &Server,
+        renewals: &mut Renewals,
+        people: &[Person],
+        (mut logins, offered): (Logins<'_>, f64),
+        span: Duration,
+    ) -> Result<()> {
+        let quiet = others(server, renewals, people, None, span)?;
         let before = server.resident()?;
-        let logging_in = people.get(..LOGGING_IN).context("too few sessions")?;
-        let mut logins = Logins::too_many(logging_in);
-        let (flooded, peak) =
-            watched(&server, || others(&server, &mut renewals, &people, Some((&mut logins, OFFERED * bound)), span))?;
-        #[expect(clippy::cast_precision_loss, reason = "bytes of memory are far below 2^53")]
-        let grown = peak.saturating_sub(before) as f64 / MIB;
-        growth = growth.max(grown);
-        turned_away += logins.turned_away;
-        logged_in += flooded.get(2).map_or(0, |tally| tally.accepted);
-        for ((seen, quiet), flooded) in seen.iter_mut().zip(&quiet).zip(&flooded) {
-            ensure!(quiet.answers == quiet.accepted && flooded.answers == flooded.accepted, "a call failed");
-            seen.quiet.add(&quiet.latency)?;
-            seen.flooded.add(&flooded.latency)?;
+        let flood = Some((&mut logins, offered));
+        let (flooded, peak) = watched(server, || others(server, renewals, people, flood, span))?;
+        self.growth_mib = self.growth_mib.max(mebibytes(peak.saturating_sub(before)));
+        self.turned_away += logins.turned_away;
+        self.logged_in += flooded.get(2).map_or(0, |tally| tally.accepted);
+        for (((_, latencies), quiet), flooded) in self.calls.iter_mut().zip(&quiet).zip(&flooded) {
+            latencies.quiet.add(&quiet.latency)?;
+            latencies.flooded.add(&flooded.latency)?;
         }
-        progress(&format!(
-            "flood: round {round} of {}: {:.0} logins/s offered, {} turned away, +{grown:.1} MiB",
-            plan.rounds,
-            OFFERED * bound,
-            logins.turned_away
-        ));
+        Ok(())
     }
-    for (call, seen) in ["renewals", "profiles"].iter().zip(&seen) {
-        for (share, name) in [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")] {
-            let measure = format!("{name} of {OTHERS}/s {call}, beside no flood");
-            let finding = Finding::new("flood", measure, ms(&seen.flooded, share), Unit::Milliseconds)
-                .beside(ms(&seen.quiet, share));
-            report.findings.push(if name == "p99" { plan.limit(finding, P99) } else { finding });
+
+    fn judge(&self, plan: &Plan, report: &mut Report) {
+        for (call, latencies) in &self.calls {
+            for (share, name) in [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")] {
+                let measure = format!("{name} of {OTHERS}/s {call}, beside no flood");
+                let [flooded, quiet] = [&latencies.flooded, &latencies.quiet].map(|seen| quantile_ms(seen, share));
+                let finding = Finding::new("flood", measure, flooded, Unit::Milliseconds).beside(quiet);
+                report.findings.push(if name == "p99" { plan.limit(finding, P99) } else { finding });
+            }
         }
+        let count = |measure: &str, count: u64| Finding::new("flood", measure, number(count), Unit::Count);
+        report.findings.push(count("logins that succeeded", self.logged_in));
+        let away = count("logins turned away with Retry-After", self.turned_away);
+        // Without one, there was no flood.
+        report.findings.push(plan.limit(away, Limit::AtLeast(1.0)));
+        let growth = Finding::new("flood", "growth of memory", self.growth_mib, Unit::Mebibytes);
+        report.findings.push(plan.limit(growth, GROWTH));
     }
-    let count = |measure: &str, count: u64| {
-        #[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^53")]
-        let count = count as f64;
-        Finding::new("flood", measure, count, Unit::Count)
-    };
-    report.findings.push(count("logins that succeeded", logged_in));
-    let away = count("logins turned away with Retry-After", turned_away);
-    // Without one, there was no flood.
-    report.findings.push(plan.limit(away, Limit::AtLeast(1.0)));
-    report.findings.push(plan.limit(Finding::new("flood", "growth of memory", growth, Unit::Mebibytes), GROWTH));
-    server.stop()
 }
 
 /// Renewals and profiles at their rates, and logins at theirs where there is a flood; a tally of each.
@@ -136,10 +155,4 @@ fn watched<T>(server: &Server, work: impl FnOnce() -> Result<T>) -> Result<(T, u
         result
     })?;
     Ok((result, peak.load(Ordering::Relaxed)))
-}
-
-fn ms(latency: &Histogram<u64>, share: f64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "latencies of one run are far below 2^53 µs")]
-    let ms = latency.value_at_quantile(share) as f64 / 1e3;
-    ms
 }

@@ -4,15 +4,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{Plan, service};
+use super::{Plan, judged};
 use crate::driver::{Pace, Stream, drive};
-use crate::measure::{median, progress};
+use crate::figures::{mebibytes, median};
+use crate::measure::progress;
 use crate::process::Server;
 use crate::report::{Finding, Limit, Report, Unit};
 use crate::seed::World;
 use crate::work::Profiles;
 
-/// In milliseconds, on an existing database.
+/// In milliseconds, on an existing database, with the bench's own step before it (`process::become_tied`).
 const START: Limit = Limit::AtMost(100.0);
 /// In MiB.
 const RESIDENT: Limit = Limit::AtMost(20.0);
@@ -22,24 +23,21 @@ const SIZE: Limit = Limit::AtMost(20.0);
 const STARTS: usize = 11;
 /// How long after its first answer its memory is read.
 const SETTLED: Duration = Duration::from_secs(2);
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// Measures it.
-#[expect(clippy::cast_precision_loss, reason = "bytes of a file and of memory are far below 2^53")]
 pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     let world = World::new(&plan.ground, plan.cost, &[])?;
     let people = world.people(plan.sessions)?;
     for binary in &plan.binaries {
-        let size = std::fs::metadata(&binary.path)?.len();
-        let size =
-            Finding::new("idle", format!("size of the binary, {}", binary.name), size as f64 / MIB, Unit::Mebibytes);
+        let size = mebibytes(std::fs::metadata(&binary.path)?.len());
+        let size = Finding::new("idle", format!("size of the binary, {}", binary.name), size, Unit::Mebibytes);
         report.findings.push(plan.limit(size, SIZE));
     }
     let mut starts = Vec::new();
     let mut resident = 0;
     for start in 1..=STARTS {
         let begun = Instant::now();
-        let server = service(&plan.judged_binary()?.path, &world)?;
+        let server = judged(plan, &world)?;
         first_answer(&server, &people)?;
         starts.push(begun.elapsed().as_secs_f64() * 1e3);
         if start == STARTS {
@@ -51,7 +49,7 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     progress(&format!("idle: {STARTS} starts"));
     let started = Finding::new("idle", "start to first answer", median(starts.into_iter()), Unit::Milliseconds);
     report.findings.push(plan.limit(started, START));
-    let resident = Finding::new("idle", "memory", resident as f64 / MIB, Unit::Mebibytes);
+    let resident = Finding::new("idle", "memory", mebibytes(resident), Unit::Mebibytes);
     report.findings.push(plan.limit(resident, RESIDENT));
     Ok(())
 }

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::{Plan, service};
+use super::{Plan, judged};
 use crate::baseline;
 use crate::driver::{Pace, Stream, drive};
-use crate::measure::{median, progress};
+use crate::figures::median;
+use crate::keys::Keys;
+use crate::measure::progress;
+use crate::process::Server;
 use crate::report::{Finding, Limit, Report, Unit};
-use crate::seed::World;
+use crate::seed::{Person, World};
 use crate::work::Logins;
 
 /// Of bcrypt's own bound.
@@ -26,12 +29,13 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     // However slow the machine is, nobody is turned away: that is the flood's business.
     let world = World::new(&plan.ground, plan.cost, &[("HASH_MAX_WAIT", "60s")])?;
     let people = world.people(PEOPLE)?;
-    let server = service(&plan.judged_binary()?.path, &world)?;
+    let keys = world.keys()?;
+    let server = judged(plan, &world)?;
     let span = plan.span * LONGER;
     let (mut bounds, mut rates) = (Vec::new(), Vec::new());
     for round in 1..=plan.rounds {
         let bound = baseline::hashing(plan.cores, plan.cost, span)?;
-        let rate = logins(&server, &people, plan.cores, span)?;
+        let rate = logins(&server, (&people, &keys), plan.cores, span)?;
         progress(&format!("login: round {round} of {}: bcrypt {bound:.2}/s, logins {rate:.2}/s", plan.rounds));
         bounds.push(bound);
         rates.push(rate);
@@ -45,14 +49,9 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     server.stop()
 }
 
-fn logins(
-    server: &crate::process::Server,
-    people: &[crate::seed::Person],
-    threads: usize,
-    span: Duration,
-) -> Result<f64> {
+fn logins(server: &Server, (people, keys): (&[Person], &Keys), threads: usize, span: Duration) -> Result<f64> {
     let connections = threads * IN_FLIGHT;
-    let mut work = Logins::of(people);
+    let mut work = Logins::of(people, keys);
     let stream = Stream { address: server.address, connections, pace: Pace::Closed, work: &mut work };
     let tally = drive(&mut [stream], span)?.pop().context("no tally")?;
     Ok(tally.rate_between(threads))

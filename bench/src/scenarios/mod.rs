@@ -2,12 +2,11 @@
 //!
 //! [`Plan`] -> a scenario -> findings and series in the [`Report`](crate::report::Report)
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use serde::Serialize;
 
 use crate::baseline::{Answers, Fixed};
 use crate::driver::{Pace, Stream, Work, drive};
@@ -17,6 +16,7 @@ use crate::seed::{Person, World};
 
 pub mod flood;
 pub mod idle;
+mod ledger;
 pub mod login;
 pub mod profile;
 pub mod renewal;
@@ -25,7 +25,7 @@ pub mod renewal;
 const WRITTEN_BY_ACTIX: [&str; 3] = ["content-length", "date", "connection"];
 
 /// How much is measured, and with what.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// Turns of each contender.
     pub rounds: usize,
@@ -48,7 +48,7 @@ pub struct Plan {
 }
 
 /// A release binary.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Binary {
     /// For the report.
     pub name: String,
@@ -68,16 +68,36 @@ impl Plan {
     }
 }
 
-/// Starts a release binary on a world.
-fn service(binary: &Path, world: &World) -> Result<Server> {
-    Server::start(process::command(binary, &world.environment, world.directory.path()), b"")
+/// A release binary that serves a world.
+fn release(binary: &Binary, world: &World) -> Result<Command> {
+    process::command(&binary.path, &world.environment, world.directory.path())
 }
 
-/// Starts the service in another form than the settings offer: the same code in this program's own binary.
-fn variant(world: &World, flags: &[&str]) -> Result<Server> {
+/// The service in another form than the settings offer: the same code in this program's own binary.
+fn variant(world: &World, flags: &[&str]) -> Result<Command> {
     let mut command = ourselves(world)?;
     command.arg("serve-variant").args(flags);
-    Server::start(command, b"")
+    Ok(command)
+}
+
+/// Starts the service that is judged.
+fn judged(plan: &Plan, world: &World) -> Result<Server> {
+    Server::start(release(plan.judged_binary()?, world)?, b"")
+}
+
+/// A service on a database of its own.
+struct Service {
+    server: Server,
+    world: World,
+}
+
+impl Service {
+    /// Starts what `command` makes on a copy of a world.
+    fn on_a_copy(plan: &Plan, world: &World, command: impl FnOnce(&World) -> Result<Command>) -> Result<Self> {
+        let world = world.copy(&plan.ground)?;
+        let server = Server::start(command(&world)?, b"")?;
+        Ok(Self { server, world })
+    }
 }
 
 /// Starts the bare server with a world's settings.
@@ -88,7 +108,7 @@ fn bare(world: &World, answers: &Answers) -> Result<Server> {
 }
 
 fn ourselves(world: &World) -> Result<Command> {
-    Ok(process::command(&std::env::current_exe()?, &world.environment, world.directory.path()))
+    process::command(&std::env::current_exe()?, &world.environment, world.directory.path())
 }
 
 /// Takes down what the service answers to a profile and to a renewal of `person`. The renewal spends their token.
@@ -122,15 +142,8 @@ impl Work for Once {
 
     fn check(&mut self, _: usize, answer: &Answer<'_>) -> Result<()> {
         anyhow::ensure!(answer.status == 200, "the service answered {}", answer.status);
-        let mut headers = [httparse::EMPTY_HEADER; 32];
-        let mut head = httparse::Response::new(&mut headers);
-        head.parse(answer.head)?;
-        let headers = head
-            .headers
-            .iter()
-            .filter(|header| !WRITTEN_BY_ACTIX.iter().any(|name| header.name.eq_ignore_ascii_case(name)))
-            .map(|header| Ok((header.name.to_owned(), std::str::from_utf8(header.value)?.to_owned())))
-            .collect::<Result<_>>()?;
+        let mut headers = answer.headers()?;
+        headers.retain(|(name, _)| !WRITTEN_BY_ACTIX.iter().any(|written| name.eq_ignore_ascii_case(written)));
         self.answer = Some(Fixed { headers, body: std::str::from_utf8(answer.body)?.to_owned() });
         Ok(())
     }

@@ -5,10 +5,10 @@
 
 use anyhow::{Context as _, Result};
 
-use super::{Plan, bare, service, taken_down, variant};
+use super::{Binary, Plan, Service, bare, release, taken_down, variant};
 use crate::driver::Pace;
-use crate::measure::{Contender, alternate};
-use crate::report::{Finding, Limit, Report, Series, Unit};
+use crate::measure::{Contender, Turns, alternate};
+use crate::report::{Finding, Limit, Report, Series};
 use crate::seed::{Person, World};
 use crate::work::Profiles;
 
@@ -19,69 +19,63 @@ const MANY_TOKENS: Limit = Limit::RatioAtMost(1.6);
 /// What `RUST_LOG` says, and how that reads.
 const LOGS: [(&str, &str); 2] = [("info", ""), ("warn", ", no request lines")];
 
+/// The service without its memory of verified tokens.
+const NO_CACHE: [&str; 2] = ["--verified-tokens", "0"];
+
 /// Measures it.
 pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     for (filter, log) in LOGS {
         let world = World::new(&plan.ground, plan.cost, &[("RUST_LOG", filter)])?;
-        let people = world.people(plan.sessions)?;
-        with_log(plan, report, &world, &people, log)?;
+        // One more, whose token is spent on what the bare handlers answer.
+        let people = world.people(plan.sessions + 1)?;
+        let turns = take_turns(plan, &world, &people, log)?;
+        judge(plan, report, &turns, log)?;
+        report.turns.extend(turns.iter().map(|turns| Series::of("profile", turns)));
     }
     Ok(())
 }
 
-fn with_log(plan: &Plan, report: &mut Report, world: &World, people: &[Person], log: &str) -> Result<()> {
-    let worlds = plan.binaries.iter().map(|_| world.copy(&plan.ground)).collect::<Result<Vec<_>>>()?;
-    let servers = plan
-        .binaries
-        .iter()
-        .zip(&worlds)
-        .map(|(binary, world)| service(&binary.path, world))
-        .collect::<Result<Vec<_>>>()?;
-    let uncached_world = world.copy(&plan.ground)?;
-    let uncached = variant(&uncached_world, &["--verified-tokens", "0"])?;
+/// The bare handler, each binary with one token and with many, and the service without a cache with either.
+fn take_turns(plan: &Plan, world: &World, people: &[Person], log: &str) -> Result<Vec<Turns>> {
+    let start = |with: &Binary| Service::on_a_copy(plan, world, |world| release(with, world));
+    let services = plan.binaries.iter().map(start).collect::<Result<Vec<_>>>()?;
+    let uncached = Service::on_a_copy(plan, world, |world| variant(world, &NO_CACHE))?;
     let (spent, people) = people.split_last().context("no sessions")?;
-    let answers = taken_down(servers.first().context("no server")?, spent)?;
+    let answers = taken_down(&services.first().context("no server")?.server, spent)?;
     let bare = bare(world, &answers)?;
 
     let one = people.get(..1).context("no sessions")?;
-    let mut contenders = vec![("bare GET".to_owned(), &bare, Profiles::of(one).answered(&answers.profile.body))];
-    for (binary, server) in plan.binaries.iter().zip(&servers) {
-        contenders.push((format!("{}, 1 token", binary.name), server, Profiles::of(one)));
-        contenders.push((format!("{}, {} tokens", binary.name, people.len()), server, Profiles::of(people)));
+    let mut asked = vec![("bare GET".to_owned(), &bare, Profiles::of(one).answered(&answers.profile.body))];
+    let names = plan.binaries.iter().map(|binary| binary.name.as_str()).chain(["no cache"]);
+    for (name, service) in names.zip(services.iter().chain([&uncached])) {
+        asked.push((format!("{name}, 1 token"), &service.server, Profiles::of(one)));
+        asked.push((format!("{name}, {} tokens", people.len()), &service.server, Profiles::of(people)));
     }
-    contenders.push(("no cache, 1 token".to_owned(), &uncached, Profiles::of(one)));
-    contenders.push((format!("no cache, {} tokens", people.len()), &uncached, Profiles::of(people)));
-    let mut turns: Vec<Contender<'_>> = Vec::new();
-    for (name, server, work) in &mut contenders {
-        turns.push(Contender { name: name.clone(), server, work, connections: plan.connections, pace: Pace::Closed });
+    let mut contenders: Vec<Contender<'_>> = Vec::new();
+    for (name, server, work) in &mut asked {
+        contenders.push(Contender::new(name, server, work, plan.connections, Pace::Closed));
     }
-    let turns = alternate(&format!("profile{log}"), plan.rounds, plan.span, &mut turns, || Ok(()))?;
-    drop(contenders);
+    let turns = alternate(&format!("profile{log}"), plan.rounds, plan.span, &mut contenders, || Ok(()))?;
 
-    let (bare_turns, others) = turns.split_first().context("no turns")?;
+    bare.stop()?;
+    services.into_iter().chain([uncached]).try_for_each(|service| service.server.stop())?;
+    Ok(turns)
+}
+
+fn judge(plan: &Plan, report: &mut Report, turns: &[Turns], log: &str) -> Result<()> {
+    let (bare, others) = turns.split_first().context("no turns")?;
     for (number, own) in others.iter().enumerate() {
         let measure = |what: &str| format!("{what}, {}{log}", own.name);
-        let cpu = Finding::of(
-            "profile",
-            measure("CPU per request"),
-            (own, bare_turns),
-            |round| round.cpu_us,
-            Unit::Microseconds,
-        );
-        report.findings.push(match number {
-            0 => plan.limit(cpu, ONE_TOKEN),
-            1 => plan.limit(cpu, MANY_TOKENS),
-            _ => cpu,
+        let cpu = Finding::cpu("profile", measure("CPU per request"), (own, bare));
+        let limit = [ONE_TOKEN, MANY_TOKENS].get(number).copied();
+        report.findings.push(match limit {
+            Some(limit) => plan.limit(cpu, limit),
+            None => cpu,
         });
-        let beside = (own, bare_turns);
-        let rate = Finding::of("profile", measure("requests"), beside, |round| round.rate, Unit::PerSecond);
-        let p99 = Finding::of("profile", measure("p99"), beside, |round| round.p99_ms, Unit::Milliseconds);
-        if number < 2 {
-            report.findings.extend([rate, p99]);
+        if limit.is_some() {
+            report.findings.push(Finding::rate("profile", measure("requests"), (own, bare)));
+            report.findings.push(Finding::p99("profile", measure("p99"), (own, bare)));
         }
     }
-    report.turns.extend(turns.iter().map(|turns| Series::of("profile", turns)));
-    servers.into_iter().try_for_each(crate::process::Server::stop)?;
-    uncached.stop()?;
-    bare.stop()
+    Ok(())
 }

@@ -2,24 +2,19 @@
 //!
 //! Every request is on a uniformly random session of all, so that no row is warm, and every one is a write that is on disk
 //! before its answer. Beside it the same service with commits that nobody shares, on this disk and on one whose every fsync
-//! takes two milliseconds longer. At the end each session must be in the database at the generation that its last answer
-//! named.
+//! takes two milliseconds longer. At the end each session must be in the database as it was answered ([`ledger`](super::ledger)).
 
-use std::collections::HashMap;
-use std::path::Path;
+use anyhow::{Context as _, Result};
 
-use anyhow::{Context as _, Result, ensure};
-use rusqlite::{Connection, OpenFlags};
-use uuid::Uuid;
-
-use super::{Plan, bare, service, taken_down, variant};
+use super::ledger::Renewing;
+use super::{Binary, Plan, bare, release, taken_down, variant};
 use crate::disk::{self, SlowDisk};
 use crate::driver::Pace;
-use crate::measure::{Contender, Turns, alternate, progress};
-use crate::process::{self, Server};
+use crate::figures::median;
+use crate::measure::{Contender, Round, Turns, alternate, progress};
 use crate::report::{Finding, Limit, Report, Series, Unit};
 use crate::seed::{Person, World};
-use crate::work::{FixedRenewals, Renewals};
+use crate::work::FixedRenewals;
 
 /// Of the bare handler's CPU.
 const CPU: Limit = Limit::RatioAtMost(2.5);
@@ -34,80 +29,53 @@ const SLOW_MS: f64 = 1.0;
 /// The share of the closed loop's throughput at which tails are measured.
 const PACED_AT: f64 = 0.5;
 
+/// The service with commits that nobody shares.
+const UNSHARED: [&str; 2] = ["--largest-batch", "1"];
+
 /// Measures it.
 pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     let world = World::new(&plan.ground, plan.cost, &[])?;
-    let people = world.people(plan.sessions)?;
+    // One more, whose token is spent on what the bare handlers answer.
+    let people = world.people(plan.sessions + 1)?;
     let (spent, people) = people.split_last().context("no sessions")?;
-    let copies = |count: usize| (0..count).map(|_| world.copy(&plan.ground)).collect::<Result<Vec<_>>>();
-    let worlds = copies(plan.binaries.len())?;
-    let servers = plan
-        .binaries
-        .iter()
-        .zip(&worlds)
-        .map(|(binary, world)| service(&binary.path, world))
-        .collect::<Result<Vec<_>>>()?;
-    let alone_world = world.copy(&plan.ground)?;
-    let alone = variant(&alone_world, &["--largest-batch", "1"])?;
-    let answers = taken_down(servers.first().context("no server")?, spent)?;
-    let bare = bare(&world, &answers)?;
+    on_this_disk(plan, report, (&world, people), spent)?;
+    on_a_slow_disk(plan, report, (&world, people))
+}
 
+fn on_this_disk(plan: &Plan, report: &mut Report, start: (&World, &[Person]), spent: &Person) -> Result<()> {
+    let (world, people) = start;
+    let service = |with: &Binary| Renewing::start(plan, &with.name, start, |world| release(with, world));
+    let mut services = plan.binaries.iter().map(service).collect::<Result<Vec<_>>>()?;
+    let mut alone = Renewing::start(plan, "a commit each", start, |world| variant(world, &UNSHARED))?;
+    let answers = taken_down(&services.first().context("no server")?.service.server, spent)?;
+    let bare = bare(world, &answers)?;
     let mut fixed = FixedRenewals::of(people, &answers.renewal.body);
-    let mut works: Vec<Renewals> = servers.iter().map(|_| Renewals::of(people)).collect();
-    let mut alone_work = Renewals::of(people);
+
     let mut fsyncs = Vec::new();
-    let closed = {
-        let closed = |name: &str, server, work| Contender {
-            name: name.to_owned(),
-            server,
-            work,
-            connections: plan.connections,
-            pace: Pace::Closed,
-        };
-        let mut contenders = vec![closed("bare POST", &bare, &mut fixed)];
-        for ((binary, server), work) in plan.binaries.iter().zip(&servers).zip(&mut works) {
-            contenders.push(closed(&binary.name, server, work));
-        }
-        contenders.push(closed("a commit each", &alone, &mut alone_work));
-        alternate("renewal", plan.rounds, plan.span, &mut contenders, || {
-            fsyncs.extend(disk::fsyncs(world.directory.path())?);
-            Ok(())
-        })?
-    };
-    let fsync_ms = crate::measure::median(fsyncs.iter().map(|fsync| fsync.as_secs_f64() * 1e3));
+    let mut contenders = vec![Contender::new("bare POST", &bare, &mut fixed, plan.connections, Pace::Closed)];
+    for service in services.iter_mut().chain([&mut alone]) {
+        contenders.push(service.contender(plan, Pace::Closed));
+    }
+    let closed = alternate("renewal", plan.rounds, plan.span, &mut contenders, || {
+        fsyncs.extend(disk::fsyncs(world.directory.path())?);
+        Ok(())
+    })?;
+    drop(contenders);
+    let fsync_ms = median(fsyncs.iter().map(|fsync| fsync.as_secs_f64() * 1e3));
     report.findings.push(Finding::new("renewal", "fsync, median", fsync_ms, Unit::Milliseconds));
     judge_closed(plan, report, &closed, fsync_ms)?;
 
     let rate = PACED_AT * closed.get(1).context("no turns")?.median(|round| round.rate);
-    let mut paced = vec![Contender {
-        name: format!("bare POST at {rate:.0}/s"),
-        server: &bare,
-        work: &mut fixed,
-        connections: plan.connections,
-        pace: Pace::PerSecond(rate),
-    }];
-    if let (Some(server), Some(work)) = (servers.first(), works.first_mut()) {
-        let name = format!("{} at {rate:.0}/s", plan.judged_binary()?.name);
-        paced.push(Contender { name, server, work, connections: plan.connections, pace: Pace::PerSecond(rate) });
-    }
-    let paced = alternate("renewal", plan.rounds, plan.span, &mut paced, || Ok(()))?;
-    if let [bare, own] = &paced[..] {
-        let p99 = |round: &crate::measure::Round| round.p99_ms;
-        let measure = format!("p99 at {rate:.0}/s, from when each was due");
-        let finding = Finding::of("renewal", measure, (own, bare), p99, Unit::Milliseconds);
-        report.findings.push(plan.limit(finding, P99));
-        let measure = format!("p99.9 at {rate:.0}/s, from when each was due");
-        let p999 = |round: &crate::measure::Round| round.p999_ms;
-        report.findings.push(Finding::of("renewal", measure, (own, bare), p999, Unit::Milliseconds));
-    }
+    let pace = Pace::PerSecond(rate);
+    let mut contenders = vec![Contender::new("bare POST", &bare, &mut fixed, plan.connections, pace)];
+    contenders.extend(services.first_mut().map(|service| service.contender(plan, pace)));
+    let paced = alternate("renewal", plan.rounds, plan.span, &mut contenders, || Ok(()))?;
+    drop(contenders);
+    judge_paced(plan, report, &paced, rate);
     report.turns.extend(closed.iter().chain(&paced).map(|turns| Series::of("renewal", turns)));
 
     bare.stop()?;
-    for ((server, world), work) in servers.into_iter().zip(&worlds).zip(&works) {
-        stopped(server, world, work)?;
-    }
-    stopped(alone, &alone_world, &alone_work)?;
-    on_a_slow_disk(plan, report, &world, people)
+    services.into_iter().chain([alone]).try_for_each(Renewing::stop)
 }
 
 fn judge_closed(plan: &Plan, report: &mut Report, turns: &[Turns], fsync_ms: f64) -> Result<()> {
@@ -115,110 +83,46 @@ fn judge_closed(plan: &Plan, report: &mut Report, turns: &[Turns], fsync_ms: f64
     let (alone, services) = rest.split_last().context("no turns")?;
     for (number, own) in services.iter().enumerate() {
         let name = if number == 0 { String::new() } else { format!(", {}", own.name) };
-        let beside = (own, bare);
         let findings = [
-            (
-                Finding::of(
-                    "renewal",
-                    format!("CPU per request{name}"),
-                    beside,
-                    |round| round.cpu_us,
-                    Unit::Microseconds,
-                ),
-                CPU,
-            ),
-            (
-                Finding::of("renewal", format!("renewals{name}"), beside, |round| round.rate, Unit::PerSecond),
-                THROUGHPUT,
-            ),
-            (Finding::of("renewal", format!("p99{name}"), beside, |round| round.p99_ms, Unit::Milliseconds), P99),
+            (Finding::cpu("renewal", format!("CPU per request{name}"), (own, bare)), CPU),
+            (Finding::rate("renewal", format!("renewals{name}"), (own, bare)), THROUGHPUT),
+            (Finding::p99("renewal", format!("p99{name}"), (own, bare)), P99),
         ];
         for (finding, limit) in findings {
             report.findings.push(if number == 0 { plan.limit(finding, limit) } else { finding });
         }
     }
     let own = services.first().context("no turns")?;
-    let measure = "renewals, beside a commit each";
-    let sharing = Finding::of("renewal", measure, (own, alone), |round| round.rate, Unit::PerSecond);
+    let sharing = Finding::rate("renewal", "renewals, beside a commit each", (own, alone));
     report.findings.push(if fsync_ms >= SLOW_MS { plan.limit(sharing, SHARING) } else { sharing });
     Ok(())
 }
 
-/// The same two on a disk that is as slow as many are.
-fn on_a_slow_disk(plan: &Plan, report: &mut Report, world: &World, people: &[Person]) -> Result<()> {
+fn judge_paced(plan: &Plan, report: &mut Report, turns: &[Turns], rate: f64) {
+    let [bare, own] = turns else { return };
+    let measure = |share: &str| format!("{share} at {rate:.0}/s, from when each was due");
+    report.findings.push(plan.limit(Finding::p99("renewal", measure("p99"), (own, bare)), P99));
+    let p999 = |round: &Round| round.p999_ms;
+    report.findings.push(Finding::of("renewal", measure("p99.9"), (own, bare), p999, Unit::Milliseconds));
+}
+
+/// Shared commits and a commit each on a disk that is as slow as many are.
+fn on_a_slow_disk(plan: &Plan, report: &mut Report, start: (&World, &[Person])) -> Result<()> {
     let Some(slow) = SlowDisk::build(&plan.ground)? else {
         progress("renewal: no C compiler, so no slow disk");
         return Ok(());
     };
-    let (shared_world, alone_world) = (world.copy(&plan.ground)?, world.copy(&plan.ground)?);
+    let judged = plan.judged_binary()?;
     let mut shared =
-        process::command(&plan.judged_binary()?.path, &shared_world.environment, shared_world.directory.path());
-    slow.below(&mut shared);
-    let shared = Server::start(shared, b"")?;
-    let mut alone = super::ourselves(&alone_world)?;
-    alone.args(["serve-variant", "--largest-batch", "1"]);
-    slow.below(&mut alone);
-    let alone = Server::start(alone, b"")?;
-    let (mut shared_work, mut alone_work) = (Renewals::of(people), Renewals::of(people));
-    let closed = |name: &str, server, work| Contender {
-        name: name.to_owned(),
-        server,
-        work,
-        connections: plan.connections,
-        pace: Pace::Closed,
-    };
-    let mut contenders = [
-        closed("shared, slow fsync", &shared, &mut shared_work),
-        closed("a commit each, slow fsync", &alone, &mut alone_work),
-    ];
+        Renewing::start(plan, "shared, slow fsync", start, |world| Ok(slow.below(release(judged, world)?)))?;
+    let mut alone =
+        Renewing::start(plan, "a commit each, slow fsync", start, |world| Ok(slow.below(variant(world, &UNSHARED)?)))?;
+    let mut contenders = [shared.contender(plan, Pace::Closed), alone.contender(plan, Pace::Closed)];
     let turns = alternate("renewal", plan.rounds, plan.span, &mut contenders, || Ok(()))?;
     if let [shared, alone] = &turns[..] {
         let measure = format!("renewals, {} ms more per fsync, beside a commit each", disk::ADDED_MS);
-        let finding = Finding::of("renewal", measure, (shared, alone), |round| round.rate, Unit::PerSecond);
-        report.findings.push(plan.limit(finding, SHARING));
+        report.findings.push(plan.limit(Finding::rate("renewal", measure, (shared, alone)), SHARING));
     }
     report.turns.extend(turns.iter().map(|turns| Series::of("renewal", turns)));
-    stopped(shared, &shared_world, &shared_work)?;
-    stopped(alone, &alone_world, &alone_work)
-}
-
-/// Stops a server and holds its database against what it answered.
-fn stopped(server: Server, world: &World, work: &Renewals) -> Result<()> {
-    server.stop()?;
-    compare(&world.database(), work)
-}
-
-fn compare(database: &Path, work: &Renewals) -> Result<()> {
-    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let mut statement = connection.prepare("SELECT id, current_generation FROM sessions WHERE ended_at IS NULL")?;
-    let stored: HashMap<Uuid, u32> =
-        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
-    for (session, answered) in work.generations() {
-        let stored = stored.get(&session.0).copied();
-        ensure!(
-            stored == Some(answered),
-            "a session was answered generation {answered} and is stored with {stored:?}: a renewal was lost or made twice"
-        );
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_generation_that_the_database_does_not_have_fails_the_run() {
-        let ground = tempfile::tempdir().unwrap();
-        let world = World::new(ground.path(), 4, &[]).unwrap();
-        let work = Renewals::of(&world.people(3).unwrap());
-        compare(&world.database(), &work).unwrap();
-
-        let connection = Connection::open(world.database()).unwrap();
-        connection
-            .execute("UPDATE sessions SET current_generation = 2 WHERE id = (SELECT max(id) FROM sessions)", [])
-            .unwrap();
-
-        assert!(compare(&world.database(), &work).is_err());
-    }
+    [shared, alone].into_iter().try_for_each(Renewing::stop)
 }

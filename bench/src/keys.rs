@@ -1,0 +1,116 @@
+//! The keys of a server, in the bench's hands.
+//!
+//! Owns what needs them: the tokens of people who never logged in, and the whole check of tokens that a server gave out. The
+//! driver looks at every answer, and at signatures only where there is time: at each login, and for each session once, at the
+//! last pair that it was answered.
+
+use anyhow::{Context as _, Result, ensure};
+use latchkey::clock::Clock;
+use latchkey::config::Settings;
+use latchkey::tokens::access::AccessTokens;
+use latchkey::tokens::grant::Grant;
+use latchkey::tokens::refresh::{Generation, RefreshKeys, SessionId};
+
+use crate::seed::Person;
+
+/// The key id that `app` gives the first MAC key.
+const REFRESH_KEY_ID: u8 = 1;
+
+/// What a server with the same settings signs with.
+pub struct Keys {
+    access: AccessTokens,
+    refresh: RefreshKeys,
+    clock: Clock,
+}
+
+impl Keys {
+    /// Those of a server with these settings.
+    pub fn of(settings: &Settings) -> Result<Self> {
+        let access = AccessTokens::hs256(
+            &settings.jwt_secret,
+            &settings.jwt_issuer,
+            &settings.jwt_audience,
+            settings.access_token_ttl,
+        )?;
+        let refresh = RefreshKeys::new(REFRESH_KEY_ID, &settings.refresh_token_secret);
+        Ok(Self { access, refresh, clock: Clock::system() })
+    }
+
+    /// Whoever was granted this, and what their profile is.
+    pub fn person(&self, grant: &Grant) -> Result<Person> {
+        let access_token = self.access.mint(grant)?.text;
+        let expires_at = self.access.verify(&access_token, grant.granted_at)?.expires_at;
+        let name = grant.principal.username.as_str();
+        let (id, session, ends) = (grant.principal.id, grant.session.0, expires_at.to_rfc3339());
+        let profile = format!(
+            r#"{{"message":"Welcome, {name}! This is protected data.","user":{{"id":"{id}","username":"{name}","roles":["user"]}},"session_id":"{session}","expires_at":"{ends}"}}"#
+        );
+        Ok(Person {
+            username: name.to_owned(),
+            session: grant.session,
+            refresh_token: self.refresh.mint(grant.session, grant.generation).expose().to_owned(),
+            access_token,
+            profile,
+        })
+    }
+
+    /// Errors: one of the tokens is not what this session of this user must have been given.
+    pub fn check(&self, given: &Given<'_>) -> Result<()> {
+        let generation = Generation::new(given.generation).context("generation 0")?;
+        let refresh_token = self.refresh.mint(given.session, generation);
+        ensure!(refresh_token.expose() == given.refresh_token, "a refresh token that is not its session's");
+        let identity = self.access.verify(given.access_token, self.clock.now()).context("an access token")?;
+        ensure!(identity.session == given.session, "an access token of another session");
+        ensure!(identity.principal.username.as_str() == given.username, "an access token of another user");
+        Ok(())
+    }
+}
+
+/// A pair of tokens, and what it must be.
+pub struct Given<'answer> {
+    /// Whose.
+    pub username: &'answer str,
+    /// Of which session.
+    pub session: SessionId,
+    /// Of the refresh token.
+    pub generation: u32,
+    /// As answered.
+    pub access_token: &'answer str,
+    /// As answered.
+    pub refresh_token: &'answer str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::World;
+
+    fn given(person: &Person) -> Given<'_> {
+        Given {
+            username: &person.username,
+            session: person.session,
+            generation: 1,
+            access_token: &person.access_token,
+            refresh_token: &person.refresh_token,
+        }
+    }
+
+    #[test]
+    fn tokens_of_somebody_else_of_another_generation_or_of_other_keys_are_wrong() {
+        let ground = tempfile::tempdir().unwrap();
+        let world = World::new(ground.path(), 4, &[]).unwrap();
+        let people = world.people(2).unwrap();
+        let [own, other] = &people[..] else { panic!("two people") };
+        let keys = world.keys().unwrap();
+
+        assert!(keys.check(&given(own)).is_ok());
+        assert!(keys.check(&Given { username: &other.username, ..given(own) }).is_err());
+        assert!(keys.check(&Given { session: other.session, ..given(own) }).is_err());
+        let refresh_token = &other.refresh_token;
+        assert!(keys.check(&Given { session: other.session, refresh_token, ..given(own) }).is_err());
+        assert!(keys.check(&Given { generation: 2, ..given(own) }).is_err());
+        assert!(keys.check(&Given { access_token: &other.access_token, ..given(own) }).is_err());
+        assert!(keys.check(&Given { refresh_token: &other.refresh_token, ..given(own) }).is_err());
+        assert!(World::new(ground.path(), 4, &[]).unwrap().keys().unwrap().check(&given(own)).is_err());
+    }
+}

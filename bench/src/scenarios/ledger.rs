@@ -1,0 +1,95 @@
+//! A service that renews, and what it must have in its database because of what it answered.
+//!
+//! Owns the last look: once it has stopped, each session is stored at the generation that its last answer named, neither
+//! behind it, which would be a lost renewal, nor ahead of it; and the last tokens of each are its own, signatures included.
+
+use std::collections::HashMap;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use rusqlite::{Connection, OpenFlags};
+use uuid::Uuid;
+
+use super::{Plan, Service};
+use crate::driver::Pace;
+use crate::measure::Contender;
+use crate::seed::{Person, World};
+use crate::work::Renewals;
+
+/// A service on a database of its own, and the tokens that it gave out.
+pub(super) struct Renewing {
+    name: String,
+    pub service: Service,
+    work: Renewals,
+}
+
+impl Renewing {
+    /// Starts what `command` makes on a copy of a world in which these people have their first tokens.
+    pub fn start(
+        plan: &Plan,
+        name: &str,
+        (world, people): (&World, &[Person]),
+        command: impl FnOnce(&World) -> Result<Command>,
+    ) -> Result<Self> {
+        let service = Service::on_a_copy(plan, world, command)?;
+        Ok(Self { name: name.to_owned(), service, work: Renewals::of(people) })
+    }
+
+    /// To take turns, each with the tokens that the one before it left.
+    pub fn contender(&mut self, plan: &Plan, pace: Pace) -> Contender<'_> {
+        Contender::new(&self.name, &self.service.server, &mut self.work, plan.connections, pace)
+    }
+
+    /// Stops it and holds its database against what it answered.
+    pub fn stop(self) -> Result<()> {
+        self.service.server.stop()?;
+        compare(&self.service.world, &self.work)
+    }
+}
+
+/// Holds the database of a server that has stopped, and the tokens that it gave out, against each other.
+pub(super) fn compare(world: &World, work: &Renewals) -> Result<()> {
+    work.check_signatures(&world.keys()?)?;
+    let connection = Connection::open_with_flags(world.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut statement = connection.prepare("SELECT id, current_generation FROM sessions WHERE ended_at IS NULL")?;
+    let stored: HashMap<Uuid, u32> =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+    for (session, answered) in work.generations() {
+        let stored = stored.get(&session.0).copied();
+        ensure!(
+            stored == Some(answered),
+            "a session was answered generation {answered} and is stored with {stored:?}: a renewal was lost or made twice"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_that_the_database_does_not_have_fails_the_run() {
+        let ground = tempfile::tempdir().unwrap();
+        let world = World::new(ground.path(), 4, &[]).unwrap();
+        let work = Renewals::of(&world.people(3).unwrap());
+        compare(&world, &work).unwrap();
+
+        let connection = Connection::open(world.database()).unwrap();
+        connection
+            .execute("UPDATE sessions SET current_generation = 2 WHERE id = (SELECT max(id) FROM sessions)", [])
+            .unwrap();
+
+        assert!(compare(&world, &work).is_err());
+    }
+
+    #[test]
+    fn a_last_token_of_somebody_else_fails_the_run() {
+        let ground = tempfile::tempdir().unwrap();
+        let world = World::new(ground.path(), 4, &[]).unwrap();
+        let mut people = world.people(2).unwrap();
+        people[0].access_token = people[1].access_token.clone();
+
+        assert!(compare(&world, &Renewals::of(&people)).is_err());
+    }
+}
