@@ -51,6 +51,9 @@ const STOP_SLACK: Duration = Duration::from_secs(15);
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 /// Between two steps of one look.
 const SWEEP_STEP_PAUSE: Duration = Duration::from_millis(100);
+/// Between two looks at what other processes ended: the access tokens of whoever the command line disables are refused within a
+/// second, and a service that has nothing to do asks SQLite one question in that time.
+const FOLLOW_PAUSE: Duration = Duration::from_millis(250);
 /// The key id in refresh tokens while there is one key.
 const REFRESH_KEY_ID: u8 = 1;
 
@@ -113,6 +116,7 @@ impl Server {
             &watch,
         );
         sweep_for_ever(&arbiter.handle(), sessions.clone());
+        follow_for_ever(&arbiter.handle(), sessions.clone());
         let hasher = Arc::new(Hasher::new(settings.bcrypt_cost));
         let hashing = Hashing::start(Arc::clone(&hasher), settings.hash_threads, settings.hash_max_wait, clock.clone());
         let services = Data::new(Services {
@@ -242,6 +246,16 @@ fn sweep_for_ever(arbiter: &ArbiterHandle, sessions: Sessions) {
                 Ok(Swept::Pass { .. }) | Err(_) => SWEEP_PAUSE,
             };
             rt::time::sleep(pause).await;
+        }
+    });
+}
+
+fn follow_for_ever(arbiter: &ArbiterHandle, sessions: Sessions) {
+    arbiter.spawn(async move {
+        loop {
+            rt::time::sleep(FOLLOW_PAUSE).await;
+            // A storage that does not answer is reported by its own death, and the next look finds what this one did not.
+            sessions.follow().await.ok();
         }
     });
 }

@@ -51,6 +51,10 @@ pub trait Storage: Send + Sync + 'static {
     /// The endings that access tokens may still be alive of.
     fn revocations(&self) -> BoxFuture<'static, Result<Vec<Revocation>>>;
 
+    /// The endings that another process may have written since [`Storage::revocations`] or this was last asked; some may be known
+    /// already. None, for the price of one look, where no other process wrote anything.
+    fn endings_of_others(&self) -> BoxFuture<'static, Result<Vec<Revocation>>>;
+
     /// Takes one small step through the sessions and removes those that were over for long, and endings that no access
     /// token can outlive. One pass is done when it answers [`Swept::Pass`]. In a service that has become quiet it notes once
     /// that the last windows were lived through, so that a restart does not open them again.

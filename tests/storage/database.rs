@@ -162,6 +162,11 @@ impl Database {
         endings(&self.wait(self.storage.revocations()).unwrap())
     }
 
+    /// What others may have ended since this was last asked.
+    pub fn endings_of_others(&self) -> Vec<Ended> {
+        endings(&self.wait(self.storage.endings_of_others()).unwrap())
+    }
+
     /// A user's live sessions, as they are shown.
     pub fn live(&self, account: &Account) -> Vec<LiveSession> {
         self.wait(self.storage.live_sessions(account.principal.id)).unwrap()

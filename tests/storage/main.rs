@@ -7,6 +7,7 @@
 //! - [`session_limit`]: how many a user may have
 //! - [`own_deletion`]: an owner who goes, and the admin who must stay
 //! - [`listing`]: what an owner is shown of their sessions
+//! - [`others`]: what another process ends
 //! - [`batches`]: what it means to share a transaction
 //! - [`failing_statements`]: an operation that fails half-way leaves nothing of itself behind
 //! - [`sweep`]: what is removed, and when
@@ -40,6 +41,7 @@ mod database;
 mod engine;
 mod failing_statements;
 mod listing;
+mod others;
 mod own_deletion;
 mod restart;
 mod rotation;

@@ -26,7 +26,7 @@ const READER_CACHE_KIB: i64 = 2 * 1024;
 /// How long a write waits for another process's: the command line's transactions are far shorter.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How far the newest time in storage may be ahead of the wall clock.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// Owner only: the file holds password hashes.
 const FILE_MODE: u32 = 0o600;
 /// Owner only.
