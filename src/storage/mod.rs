@@ -142,6 +142,8 @@ pub enum EndReason {
     Reuse,
     /// Its owner picked it from the list of their sessions.
     Revoked,
+    /// Whoever administers the service picked it.
+    Administrator,
     /// Its owner opened more sessions than they may have, and this one was not renewed for the longest time.
     Evicted,
 }
@@ -153,6 +155,7 @@ impl EndReason {
             Self::Logout => "logout",
             Self::Reuse => "reuse",
             Self::Revoked => "revoked",
+            Self::Administrator => "administrator",
             Self::Evicted => "evicted",
         }
     }
@@ -188,6 +191,11 @@ pub enum UserOperation {
     Create(NewUser),
     /// Looks an account up by name, without regard to case.
     Find(Username),
+    /// Looks an account up by its id.
+    FindById(UserId),
+    /// Adds an account that was somewhere else before, hash and all; one that is there exactly like that is found. Refused with
+    /// [`Error::UsernameTaken`](crate::error::Error::UsernameTaken) where the name is another account's.
+    Import(NewUser),
     /// Sets a new password, ends every session and opens one. Refused with
     /// [`Error::InvalidToken`](crate::error::Error::InvalidToken) where the session that asks is not live, with
     /// [`Error::AccountChanged`](crate::error::Error::AccountChanged) where the account is not what the old password was checked against.
@@ -200,6 +208,9 @@ pub enum UserOperation {
         /// Under which session.
         asked_by: SessionId,
     },
+    /// Ends every session of a user, asked for by whoever administers the service. Refused with
+    /// [`Error::NoSuchUser`](crate::error::Error::NoSuchUser).
+    EndAllSessions(UserId),
     /// Disables an account, which ends every session, or enables it again.
     SetDisabled {
         /// Whose.
@@ -281,6 +292,12 @@ pub struct Account {
 }
 
 impl Account {
+    /// Whether this is what importing `user` again would make: the name as it is written, the hash and the roles.
+    pub fn is(&self, user: &NewUser) -> bool {
+        let roles = &self.principal.roles;
+        self.principal.username == user.username && self.hash == user.hash && *roles == user.roles
+    }
+
     /// What a later write must find unchanged.
     pub fn fence(&self) -> Fence {
         Fence { user: self.principal.id, epoch: self.epoch, hash: self.hash.clone() }

@@ -5,6 +5,7 @@
 //!
 //! - [`users`], [`sessions`], [`rotation`]: what the operations do, and what they leave alone
 //! - [`session_limit`]: how many a user may have
+//! - [`imports`]: accounts that come from elsewhere
 //! - [`own_deletion`]: an owner who goes, and the admin who must stay
 //! - [`listing`]: what an owner is shown of their sessions
 //! - [`others`]: what another process ends
@@ -40,6 +41,7 @@ mod child;
 mod database;
 mod engine;
 mod failing_statements;
+mod imports;
 mod listing;
 mod others;
 mod own_deletion;

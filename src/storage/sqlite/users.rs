@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
-use super::batch::{Applied, Operation, Unit};
+use super::batch::{Applied, Operation, Refusal, Unit};
 use super::sessions::{new_id, require_live};
 use super::{admins, opening};
 use crate::clock::Timestamp;
@@ -29,10 +29,13 @@ impl Operation for UserOperation {
 
     fn apply(self, unit: &mut Unit<'_>) -> Applied<UserOutcome> {
         match self {
-            Self::Create(new) => create(unit, new).map(UserOutcome::Created),
+            Self::Create(new) => create(unit, &new).map(UserOutcome::Created),
             Self::Find(name) => find(unit, &name).map(UserOutcome::Found),
+            Self::FindById(user) => by_id(unit, user).map(UserOutcome::Found),
+            Self::Import(new) => import(unit, &new),
             Self::ChangePassword(change) => change_password(unit, &change),
             Self::EndSessions { user, asked_by } => end_sessions(unit, user, asked_by),
+            Self::EndAllSessions(user) => end_all_sessions(unit, user),
             Self::SetDisabled { user, disabled } => set_disabled(unit, user, disabled),
             Self::SetRoles { user, roles } => set_roles(unit, user, &roles),
             Self::Delete(user) => delete(unit, user),
@@ -41,7 +44,7 @@ impl Operation for UserOperation {
     }
 }
 
-fn create(unit: &Unit<'_>, new: NewUser) -> Applied<Account> {
+fn create(unit: &Unit<'_>, new: &NewUser) -> Applied<Account> {
     let id = UserId(new_id(unit.now));
     let added = unit
         .connection
@@ -63,7 +66,19 @@ fn create(unit: &Unit<'_>, new: NewUser) -> Applied<Account> {
     by_id(unit, id)?.ok_or_else(|| Error::Internal("a user that was just added").into())
 }
 
-fn find(unit: &Unit<'_>, name: &Username) -> Applied<Option<Account>> {
+/// An account that is there exactly like this is found, so that an import that was broken off can be run again.
+fn import(unit: &Unit<'_>, new: &NewUser) -> Applied<UserOutcome> {
+    match create(unit, new) {
+        Err(Refusal::Domain(Error::UsernameTaken)) => {
+            let there = find(unit, &new.username)?.filter(|account| account.is(new)).ok_or(Error::UsernameTaken)?;
+            Ok(UserOutcome::Found(Some(there)))
+        }
+        created => created.map(UserOutcome::Created),
+    }
+}
+
+/// The account with this name.
+pub(super) fn find(unit: &Unit<'_>, name: &Username) -> Applied<Option<Account>> {
     let mut statement = unit.connection.prepare_cached(concat!(account_columns!(), "WHERE username_key = ?1"))?;
     statement.query_row([name.key()], |row| Ok(account(row))).optional()?.transpose()
 }
@@ -84,6 +99,11 @@ fn change_password(unit: &mut Unit<'_>, change: &PasswordChange) -> Applied<User
 
 fn end_sessions(unit: &mut Unit<'_>, user: UserId, asked_by: SessionId) -> Applied<UserOutcome> {
     require_live(unit, asked_by, user)?;
+    unit.atomically(|unit| end_all(unit, user))?;
+    Ok(UserOutcome::Changed)
+}
+
+fn end_all_sessions(unit: &mut Unit<'_>, user: UserId) -> Applied<UserOutcome> {
     unit.atomically(|unit| end_all(unit, user))?;
     Ok(UserOutcome::Changed)
 }
