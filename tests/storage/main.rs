@@ -14,6 +14,7 @@
 //! - [`sweep`]: what is removed, and when
 //! - [`restart`]: what a later process finds
 //! - [`sqlite_file`], [`sqlite_faults`]: the file, and a disk that fails under it
+//! - [`sqlite_guest`]: another process that writes beside the one that serves
 
 #![expect(
     clippy::unwrap_used,
@@ -52,5 +53,6 @@ mod sessions;
 mod sqlite;
 mod sqlite_faults;
 mod sqlite_file;
+mod sqlite_guest;
 mod sweep;
 mod users;

@@ -5,10 +5,12 @@
 //! [`require_another`] first, inside the transaction that does it, so that two who go at the same time cannot both believe
 //! that the other stays.
 
+use rusqlite::Connection;
+
 use super::batch::{Applied, Unit};
 use crate::error::Error;
 use crate::storage::Account;
-use crate::tokens::principal::Role;
+use crate::tokens::principal::{Role, UserId};
 
 /// In the words of the index `enabled_admins`, or it is not used.
 const ANOTHER: &str = "SELECT EXISTS (SELECT 1 FROM users
@@ -20,9 +22,12 @@ pub(super) fn require_another(unit: &Unit<'_>, leaving: &Account) -> Applied<()>
     if leaving.disabled || !leaving.principal.roles.contains(&Role::Admin) {
         return Ok(());
     }
-    let mut statement = unit.connection.prepare_cached(ANOTHER)?;
-    let is_another: bool = statement.query_row([leaving.principal.id.0], |row| row.get(0))?;
-    if is_another { Ok(()) } else { Err(Error::LastAdmin.into()) }
+    if is_another(unit.connection, leaving.principal.id)? { Ok(()) } else { Err(Error::LastAdmin.into()) }
+}
+
+/// Whether there is an enabled admin beside this account.
+pub(super) fn is_another(connection: &Connection, than: UserId) -> rusqlite::Result<bool> {
+    connection.prepare_cached(ANOTHER)?.query_row([than.0], |row| row.get(0))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Owns one rule: every write goes through one connection on one plain thread, so that there is one writer and no lock to
 //! wait for. Jobs arrive over a channel and are done in order; a commit is on disk (`synchronous=FULL`) before its
 //! batch is answered. An I/O error ends the thread, and with it the process: a file whose fsync failed is not to be trusted.
-//! Lists are read beside it, by a thread that cannot write.
+//! Lists are read beside it, by a thread that cannot write. Another process may write as a guest (`guest`).
 //!
 //! job -> writer thread -> `batch` (one transaction) -> reply; frames in the WAL -> `checkpoint`; list -> `reader` -> reply
 
@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 
 use self::batch::{BatchFailure, Operation};
 use self::checkpoint::Checkpoints;
+pub use self::guest::{Guest, GuestError, Listed, Missing};
 pub use self::open::OpenError;
 use self::others::Others;
 use self::reader::{Reader, Reads};
@@ -35,6 +36,7 @@ use crate::tokens::rotation::Policy;
 mod admins;
 mod batch;
 mod checkpoint;
+mod guest;
 mod live;
 mod open;
 mod opening;
