@@ -22,7 +22,7 @@ use crate::actors::password_hasher::Hashing;
 use crate::actors::refresh_tokens::{RefreshTokens, Sessions};
 use crate::actors::user_store::UserStore;
 use crate::clock::Clock;
-use crate::config::{Database, PasswordPolicy, Settings};
+use crate::config::{Database, Settings};
 use crate::error::Error;
 use crate::events;
 use crate::handlers;
@@ -123,10 +123,7 @@ impl Server {
             users,
             sessions,
             hashing,
-            password_policy: match settings.password_policy {
-                PasswordPolicy::Basic => Policy::Basic,
-                PasswordPolicy::Nist => Policy::Nist,
-            },
+            password_policy: Policy::from(settings.password_policy),
             access_tokens: AccessTokens::hs256(
                 &settings.jwt_secret,
                 &settings.jwt_issuer,
@@ -197,7 +194,8 @@ pub fn run(settings: Settings) -> Result<(), RunError> {
     })
 }
 
-fn rules(settings: &Settings) -> Rules {
+/// What the settings ask of a storage engine.
+pub fn rules(settings: &Settings) -> Rules {
     Rules {
         rotation: rotation::Policy {
             window: settings.refresh_grace.window,
