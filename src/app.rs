@@ -18,6 +18,7 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer, dev};
 use futures_util::future::{self, Either};
 
+use crate::actors::attempts::Attempts;
 use crate::actors::password_hasher::Hashing;
 use crate::actors::refresh_tokens::{RefreshTokens, Sessions};
 use crate::actors::user_store::UserStore;
@@ -30,14 +31,18 @@ use crate::handlers::health::Readiness;
 use crate::handlers::services::Services;
 use crate::lifeline::{self, Deaths};
 use crate::middleware::cors::Cors;
+use crate::middleware::forwarded::Proxies;
 use crate::middleware::respond::Respond;
 use crate::passwords::{Hasher, Policy};
 use crate::storage::sqlite::{OpenError, Rules, Sqlite};
 use crate::storage::{Storage, Swept};
+use crate::throttle::registrations::Registrations;
+use crate::throttle::{self, Keys};
 use crate::tokens::access::AccessTokens;
 use crate::tokens::refresh::RefreshKeys;
 use crate::tokens::revocation::{self, Revocations};
 use crate::tokens::rotation;
+use crate::tokens::verified::VerifiedTokens;
 
 /// Longer than the idle time of the usual proxies (60 s): the side that reuses a connection must close it first, or a
 /// request meets a closing one.
@@ -54,6 +59,8 @@ const SWEEP_STEP_PAUSE: Duration = Duration::from_millis(100);
 /// Between two looks at what other processes ended: the access tokens of whoever the command line disables are refused within a
 /// second, and a service that has nothing to do asks SQLite one question in that time.
 const FOLLOW_PAUSE: Duration = Duration::from_millis(250);
+/// Counters of failed logins that are kept at most: some 10 MB of the database (docs/adr/0009-throttling.md).
+const MOST_COUNTERS: u32 = 100_000;
 /// The key id in refresh tokens while there is one key.
 const REFRESH_KEY_ID: u8 = 1;
 
@@ -107,19 +114,29 @@ impl Server {
 
         // Both stores on one arbiter: it never blocks, so they never wait for each other.
         let arbiter = Arbiter::new();
-        let users = UserStore::start(&arbiter.handle(), Arc::clone(&storage), Arc::clone(&revocations), &watch);
+        let users = UserStore::start(
+            &arbiter.handle(),
+            Arc::clone(&storage),
+            Arc::clone(&revocations),
+            settings.limits.largest_batch,
+            &watch,
+        );
         let sessions = RefreshTokens::start(
             &arbiter.handle(),
             Arc::clone(&storage),
             Arc::clone(&revocations),
             clock.clone(),
+            settings.limits.largest_batch,
             &watch,
         );
         sweep_for_ever(&arbiter.handle(), sessions.clone());
         follow_for_ever(&arbiter.handle(), sessions.clone());
         let hasher = Arc::new(Hasher::new(settings.bcrypt_cost));
         let hashing = Hashing::start(Arc::clone(&hasher), settings.hash_threads, settings.hash_max_wait, clock.clone());
+        let keys = Keys::new(&settings.refresh_token_secret);
         let services = Data::new(Services {
+            attempts: Attempts::new(users.clone(), keys, clock.clone()),
+            registrations: Registrations::new(settings.registrations, clock.clone()),
             users,
             sessions,
             hashing,
@@ -206,19 +223,23 @@ pub fn rules(settings: &Settings) -> Rules {
         session_ttl: settings.session_ttl,
         max_sessions_per_user: settings.max_sessions_per_user,
         revocations_kept_for: revocation::kept_for(settings.access_token_ttl),
+        throttle: settings.login_failures.map(|rate| throttle::Policy { rate, most_counters: MOST_COUNTERS }),
     }
 }
 
 fn listen(settings: &Settings, services: Data<Services>) -> Result<(SocketAddr, dev::Server), RunError> {
     let limits = settings.limits;
     let cors = Cors::new(&settings.cors_origins).map(Arc::new);
+    let proxies = Arc::new(Proxies::trusting(&settings.trusted_proxies));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(services.clone())
             .app_data(limits)
+            // Made anew for each worker: nobody waits for another.
+            .app_data(VerifiedTokens::new(limits.verified_tokens))
             .configure(handlers::route_table)
             // The last `wrap` is the outermost layer.
-            .wrap(Respond::with(cors.clone()))
+            .wrap(Respond::with(cors.clone()).behind(Arc::clone(&proxies)))
     })
     .workers(settings.workers)
     .keep_alive(KEEP_ALIVE)

@@ -12,7 +12,7 @@
 //!
 //! - `catalogue`: the names and the defaults
 //! - `effective`: what the settings come to, without the secrets
-//! - `origins`: which web origins there can be
+//! - `origins`: which web origins there can be; `proxies`: which proxies are believed; `rate`: how many in a while
 //! - `strength`: which secrets are too weak
 //! - `kept`: the file of secrets beside the database
 
@@ -22,6 +22,8 @@ mod error;
 mod kept;
 mod origins;
 mod parse;
+mod proxies;
+mod rate;
 mod secrets;
 mod source;
 mod strength;
@@ -31,16 +33,18 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 use self::catalogue::{
     ACCESS_TOKEN_TTL, ALLOW_WEAK_HASH, BCRYPT_COST, CORS_ORIGINS, DATABASE_URL, HASH_MAX_WAIT, HASH_THREADS, HOST,
-    JWT_AUDIENCE, JWT_ISSUER, LOG_FORMAT, MAX_SESSIONS_PER_USER, PASSWORD_POLICY, PORT, REFRESH_GRACE,
-    REFRESH_TOKEN_TTL, RUST_LOG, SESSION_TTL, WORKERS,
+    JWT_AUDIENCE, JWT_ISSUER, LOG_FORMAT, LOGIN_FAILURES, MAX_SESSIONS_PER_USER, PASSWORD_POLICY, PORT, REFRESH_GRACE,
+    REFRESH_TOKEN_TTL, REGISTRATIONS, RUST_LOG, SESSION_TTL, TRUSTED_PROXIES, WORKERS,
 };
 pub use self::effective::Effective;
 pub use self::error::SettingsError;
 pub use self::origins::Origin;
+pub use self::rate::Rate;
 use self::secrets::Secrets;
 use self::source::{Source, refused};
 
@@ -103,6 +107,12 @@ pub struct Settings {
     pub hash_threads: usize,
     /// `HASH_MAX_WAIT`: whoever could not begin hashing within it is turned away.
     pub hash_max_wait: Duration,
+    /// `LOGIN_FAILURES`: how often a login may fail; `None` is `off`.
+    pub login_failures: Option<Rate>,
+    /// `REGISTRATIONS`: how many an address may make; `None` is `off`.
+    pub registrations: Option<Rate>,
+    /// `TRUSTED_PROXIES`: whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// `WORKERS`: threads that serve HTTP.
     pub workers: usize,
     /// `LOG_FORMAT`.
@@ -206,6 +216,9 @@ impl Settings {
             bcrypt_cost: source.read(&BCRYPT_COST, parse::bcrypt_cost)?,
             hash_threads: source.read_or(&HASH_THREADS, parse::threads, cores)?,
             hash_max_wait: source.read(&HASH_MAX_WAIT, parse::hash_max_wait)?,
+            login_failures: source.read(&LOGIN_FAILURES, rate::rate)?,
+            registrations: source.read(&REGISTRATIONS, rate::rate)?,
+            trusted_proxies: source.read_or(&TRUSTED_PROXIES, proxies::proxies, Vec::new())?,
             workers: source.read_or(&WORKERS, parse::threads, cores)?,
             log_format: source.read(&LOG_FORMAT, parse::log_format)?,
             log_filter: source.read(&RUST_LOG, parse::log_filter)?,
@@ -264,7 +277,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// What the contract fixes.
+/// The most operations that one batch may hold: a commit stays short, and a batch's memory small.
+pub const LARGEST_BATCH: usize = 512;
+
+/// What the contract fixes, or nobody needs to choose.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// How long a request's body may take to arrive.
@@ -272,10 +288,21 @@ pub struct Limits {
     /// How long a service that lost a part still answers, 503 where that part is needed: long enough for a probe to see
     /// `/readyz` red and send traffic elsewhere, and for requests that were on their way not to meet a closed port.
     pub last_words: Duration,
+    /// The most operations that may share a commit, [`LARGEST_BATCH`]. The bench shows what sharing is worth by a service
+    /// with 1.
+    pub largest_batch: usize,
+    /// How many access tokens each worker recognises without checking their signatures again; 0: none.
+    /// See [`VerifiedTokens`](crate::tokens::verified::VerifiedTokens).
+    pub verified_tokens: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_timeout: Duration::from_secs(15), last_words: Duration::from_secs(1) }
+        Self {
+            body_timeout: Duration::from_secs(15),
+            last_words: Duration::from_secs(1),
+            largest_batch: LARGEST_BATCH,
+            verified_tokens: 4096,
+        }
     }
 }

@@ -57,6 +57,12 @@ pub enum Error {
         /// When it is worth trying again.
         retry_after: Duration,
     },
+    /// Too many guesses or registrations; nothing was started.
+    #[error("too many attempts")]
+    TooManyAttempts {
+        /// When there may be another.
+        retry_after: Duration,
+    },
     /// Storage or an actor did not answer; a write may have happened.
     #[error("unavailable")]
     Unavailable,

@@ -9,10 +9,11 @@
 //! handler, `app` -> a function below -> the log, target [`TARGET`]
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::error::Error;
 use crate::middleware::trail::Trail;
+use crate::throttle::{Scope, Throttled};
 use crate::tokens::principal::{Principal, UserId};
 use crate::tokens::refresh::{Presented, SessionId};
 
@@ -39,6 +40,43 @@ pub fn login_failed(trail: &Trail, reason: LoginFailure, account: Option<&Princi
     let user_id = account.map(|account| tracing::field::display(account.id));
     let username = account.map(|account| account.username.as_str());
     event!(warn, trail, "authn_login_fail", "failure", "a login was refused", %reason, user_id, username);
+}
+
+/// Logins are refused without a look at the password: told once for each window that is full. `user` is the account that has
+/// the name, if any does. `untold`: others that were not told since the last line.
+pub fn login_locked(trail: &Trail, throttled: &Throttled, user: Option<UserId>, untold: u64) {
+    let scope = match throttled.counter.map(|counter| counter.scope) {
+        Some(Scope::Pair) => "account_from_address",
+        Some(Scope::Account) => "account",
+        Some(Scope::Address) => "address",
+        None => "table_full",
+    };
+    let user_id = user.map(tracing::field::display);
+    let retry_after_s = throttled.retry_after.as_secs();
+    event!(
+        warn, trail, "authn_login_lock", "failure", "too many logins failed: refusing more", scope = %scope,
+        retry_after_s, user_id, untold
+    );
+}
+
+/// Registrations from an address are refused: told once for each address in a while.
+pub fn registrations_limited(trail: &Trail, untold: u64) {
+    event!(
+        warn,
+        trail,
+        "excess_rate_limit_exceeded",
+        "failure",
+        "too many registrations from an address: refusing more",
+        untold
+    );
+}
+
+/// Somebody in front says for whom it asks and is not believed: told once.
+pub fn proxy_not_trusted(peer: IpAddr) {
+    tracing::warn!(
+        target: TARGET, event = %"proxy_not_trusted", outcome = %"failure", ip = %peer,
+        "a peer of a private address sends X-Forwarded-For: list it in TRUSTED_PROXIES if it is your proxy"
+    );
 }
 
 /// A session began.
@@ -236,6 +274,7 @@ impl PasswordChangeFailure {
             | Error::NoSuchSession
             | Error::MissingToken
             | Error::InvalidGrant(_)
+            | Error::TooManyAttempts { .. }
             | Error::Overloaded { .. }
             | Error::Unavailable
             | Error::Internal(_) => None,

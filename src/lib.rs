@@ -9,6 +9,7 @@
 //! - [`storage`]: durable state, whole operations in batches
 //! - [`tokens`]: what tokens are made of, and when one buys another; pure
 //! - [`passwords`]: what may become one, hashing and checking; pure
+//! - [`throttle`]: how often may be guessed and registered; decisions
 //! - [`config`], [`clock`], [`error`], [`lifeline`]: what everything else stands on
 
 pub mod actors;
@@ -24,4 +25,5 @@ pub mod logging;
 pub mod middleware;
 pub mod passwords;
 pub mod storage;
+pub mod throttle;
 pub mod tokens;

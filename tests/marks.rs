@@ -37,6 +37,7 @@ const RULES: Rules = Rules {
     session_ttl: DAY.saturating_mul(90),
     max_sessions_per_user: 50,
     revocations_kept_for: DAY.saturating_mul(90),
+    throttle: None,
 };
 
 #[test]
@@ -215,7 +216,12 @@ impl Service {
     /// A session whose first token was spent just now.
     fn session_that_lost_its_answer(&self) -> SessionId {
         let seen = self.register("alice");
-        let opening = SessionOperation::Open(NewSession { seen, stronger_hash: None, client: Client::default() });
+        let opening = SessionOperation::Open(NewSession {
+            seen,
+            stronger_hash: None,
+            client: Client::default(),
+            reservation: None,
+        });
         let Ok(SessionOutcome::Opened { grant, .. }) = self.session_operation(opening) else { panic!("no session") };
         assert_eq!(self.present(grant.session, 1), GRANTED_2);
         grant.session

@@ -14,7 +14,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
-use crate::storage::{Committed, LARGEST_BATCH, Pending};
+use crate::storage::{Committed, Pending};
 use crate::tokens::revocation::Revocations;
 
 /// Operations that may wait for the next batches: a second of work at a tenth of the measured speed. Beyond it nothing
@@ -38,6 +38,8 @@ pub trait SharesCommits: Actor<Context = Context<Self>> {
 pub struct GroupCommit<Operation, Outcome> {
     apply: Box<dyn Fn(Vec<Operation>) -> Pending<Outcome>>,
     revocations: Arc<Revocations>,
+    /// The most operations of one batch.
+    largest: usize,
     operations: Vec<Operation>,
     replies: Vec<Reply<Outcome>>,
     in_flight: bool,
@@ -46,14 +48,20 @@ pub struct GroupCommit<Operation, Outcome> {
 type Reply<Outcome> = oneshot::Sender<Result<Outcome>>;
 
 impl<Operation, Outcome> GroupCommit<Operation, Outcome> {
-    /// Batches go to `apply`; what they ended goes to `revocations` before anybody is answered.
-    pub fn new(apply: impl Fn(Vec<Operation>) -> Pending<Outcome> + 'static, revocations: Arc<Revocations>) -> Self {
-        Self { apply: Box::new(apply), revocations, operations: Vec::new(), replies: Vec::new(), in_flight: false }
+    /// Batches of at most `largest` operations go to `apply`; what they ended goes to `revocations` before anybody is
+    /// answered.
+    pub fn new(
+        largest: usize,
+        apply: impl Fn(Vec<Operation>) -> Pending<Outcome> + 'static,
+        revocations: Arc<Revocations>,
+    ) -> Self {
+        let apply = Box::new(apply);
+        Self { apply, revocations, largest, operations: Vec::new(), replies: Vec::new(), in_flight: false }
     }
 
     /// Takes the oldest waiting operations, at most a batch of them.
     fn take_batch(&mut self) -> Option<(Pending<Outcome>, Vec<Reply<Outcome>>)> {
-        let size = self.operations.len().min(LARGEST_BATCH);
+        let size = self.operations.len().min(self.largest);
         self.in_flight = size > 0;
         self.in_flight.then(|| {
             let operations = self.operations.drain(..size).collect();

@@ -11,6 +11,7 @@ use actix::{Actor, Addr, Handler, Message};
 
 use crate::error::{Error, Result};
 
+pub mod attempts;
 pub mod group_commit;
 pub mod password_hasher;
 pub mod refresh_tokens;

@@ -36,18 +36,19 @@ pub struct RefreshTokens {
 }
 
 impl RefreshTokens {
-    /// Starts the actor on `arbiter`.
+    /// Starts the actor on `arbiter`; its batches hold at most `largest_batch` operations.
     pub fn start(
         arbiter: &ArbiterHandle,
         storage: Arc<dyn Storage>,
         revocations: Arc<Revocations>,
         clock: Clock,
+        largest_batch: usize,
         watch: &Watch,
     ) -> Sessions {
         let lifeline = watch.over("refresh-token store");
-        Sessions(Self::start_in_arbiter(arbiter, |_| {
+        Sessions(Self::start_in_arbiter(arbiter, move |_| {
             let engine = Arc::clone(&storage);
-            let group = GroupCommit::new(move |batch| engine.sessions(batch), Arc::clone(&revocations));
+            let group = GroupCommit::new(largest_batch, move |batch| engine.sessions(batch), Arc::clone(&revocations));
             let pruned_at = clock.now();
             Self { group, storage, revocations, clock, pruned_at, _lifeline: lifeline }
         }))

@@ -1,7 +1,7 @@
 //! The store of users.
 //!
 //! Owns every account: its name, hash, roles and counters change only through the messages here. Commands share commits;
-//! what a change ends is published before it is answered.
+//! what a change ends is published before it is answered. Attempts to guess a password are counted here too: `attempts`.
 
 use std::sync::Arc;
 
@@ -26,17 +26,18 @@ pub struct UserStore {
 }
 
 impl UserStore {
-    /// Starts the actor on `arbiter`.
+    /// Starts the actor on `arbiter`; its batches hold at most `largest_batch` operations.
     pub fn start(
         arbiter: &ArbiterHandle,
         storage: Arc<dyn Storage>,
         revocations: Arc<Revocations>,
+        largest_batch: usize,
         watch: &Watch,
     ) -> Users {
         let lifeline = watch.over("user store");
-        Users(Self::start_in_arbiter(arbiter, |_| {
+        Users(Self::start_in_arbiter(arbiter, move |_| {
             let engine = Arc::clone(&storage);
-            let group = GroupCommit::new(move |batch| engine.users(batch), revocations);
+            let group = GroupCommit::new(largest_batch, move |batch| engine.users(batch), revocations);
             Self { group, storage, _lifeline: lifeline }
         }))
     }
@@ -64,9 +65,10 @@ impl Users {
     pub async fn create(&self, user: NewUser) -> Result<Account> {
         match self.ask(UserOperation::Create(user)).await? {
             UserOutcome::Created(account) => Ok(account),
-            UserOutcome::Found(_) | UserOutcome::PasswordChanged(_) | UserOutcome::Changed => {
-                Err(Error::Internal("an answer to another question"))
-            }
+            UserOutcome::Found(_)
+            | UserOutcome::PasswordChanged(_)
+            | UserOutcome::Changed
+            | UserOutcome::Attempt(_) => Err(Error::Internal("an answer to another question")),
         }
     }
 
@@ -74,9 +76,10 @@ impl Users {
     pub async fn find(&self, name: Username) -> Result<Option<Account>> {
         match self.ask(UserOperation::Find(name)).await? {
             UserOutcome::Found(account) => Ok(account),
-            UserOutcome::Created(_) | UserOutcome::PasswordChanged(_) | UserOutcome::Changed => {
-                Err(Error::Internal("an answer to another question"))
-            }
+            UserOutcome::Created(_)
+            | UserOutcome::PasswordChanged(_)
+            | UserOutcome::Changed
+            | UserOutcome::Attempt(_) => Err(Error::Internal("an answer to another question")),
         }
     }
 
@@ -85,7 +88,7 @@ impl Users {
     pub async fn change_password(&self, change: PasswordChange) -> Result<Grant> {
         match self.ask(UserOperation::ChangePassword(change)).await? {
             UserOutcome::PasswordChanged(grant) => Ok(grant),
-            UserOutcome::Created(_) | UserOutcome::Found(_) | UserOutcome::Changed => {
+            UserOutcome::Created(_) | UserOutcome::Found(_) | UserOutcome::Changed | UserOutcome::Attempt(_) => {
                 Err(Error::Internal("an answer to another question"))
             }
         }
@@ -122,7 +125,8 @@ impl Users {
         ask(&self.0, Ping).await
     }
 
-    async fn ask(&self, operation: UserOperation) -> Result<UserOutcome> {
+    /// Does one thing to users.
+    pub(super) async fn ask(&self, operation: UserOperation) -> Result<UserOutcome> {
         ask(&self.0, Apply(operation)).await
     }
 }

@@ -230,7 +230,7 @@ fn is_level(text: &str) -> bool {
 }
 
 /// Digits and nothing else; `str::parse` alone would also take `+80`.
-fn whole_number(text: &str) -> Option<u64> {
+pub(super) fn whole_number(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 

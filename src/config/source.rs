@@ -123,7 +123,11 @@ fn read_dotenv(path: &Path) -> Result<BTreeMap<&'static str, Given>, SettingsErr
         };
         // The error holds the line's text, so nothing of it is passed on.
         let Ok((name, value)) = item else {
-            return Err(refusal(line, None, "not NAME=value on one line, or a quote in it is not closed"));
+            return Err(refusal(
+                line,
+                None,
+                "not NAME=value on one line, a blank in the value without quotes, or a quote that is not closed",
+            ));
         };
         let value = Given { text: Zeroizing::new(value), place: Place::Dotenv };
         let Some(known) = catalogue::known(&name) else {

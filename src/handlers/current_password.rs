@@ -2,13 +2,19 @@
 //!
 //! Owns one rule: an access token alone does not take an account over or away. Whoever changes the password or deletes the
 //! account shows that they know it, and what was read to check it is what the write is fenced with. A wrong one is a failed
-//! login: it is logged as such, from the address of the [`Trail`].
+//! login: it is logged and counted as such, of the account and from the address of the [`Trail`], together with those that
+//! were made at the door. A right one is given back before anything is done with it: it was no guess, whatever becomes of the
+//! write.
 //!
-//! permit -> the account as it is now -> its hash checked -> [`Account`] -> the write, anew where a rehash came first
+//! permit (503) -> [`Attempt`] (429) and the account as it is now -> its hash checked -> [`Account`] -> the write, all of it anew
+//! where a rehash came first
+
+use actix_web::web::Data;
 
 use crate::actors::Account;
 use crate::error::{Error, Result};
 use crate::events::{self, LoginFailure};
+use crate::handlers::attempt::Attempt;
 use crate::handlers::services::Services;
 use crate::middleware::trail::Trail;
 use crate::passwords::{Checked, Password, Submitted};
@@ -16,19 +22,19 @@ use crate::tokens::access::Identity;
 
 /// How often it begins anew where the hash changed under it while the session lived on: that is the rehash of a login
 /// beside it, which is one change, and the next try finds the new hash.
-const ATTEMPTS: usize = 3;
+const TRIES: usize = 3;
 
 /// Does what the caller's current password allows, with the account as the password was checked against it.
 ///
 /// Errors: those of [`check`], and `act`'s own but for [`Error::AccountChanged`], after which it begins anew.
 pub(super) async fn confirmed<T>(
-    services: &Services,
+    services: &Data<Services>,
     trail: &Trail,
     caller: &Identity,
     submitted: &Submitted,
     act: impl AsyncFn(Account) -> Result<T>,
 ) -> Result<T> {
-    for _ in 0..ATTEMPTS {
+    for _ in 0..TRIES {
         let account = check(services, trail, caller, submitted).await?;
         match act(account).await {
             Err(Error::AccountChanged) => {}
@@ -41,18 +47,24 @@ pub(super) async fn confirmed<T>(
 /// The caller's account, if this is its password now.
 ///
 /// Errors: [`Error::WrongPassword`]; [`Error::InvalidToken`] where the account is disabled or gone, or what the caller came
-/// with ended meanwhile; [`Error::Overloaded`] with nothing started.
-async fn check(services: &Services, trail: &Trail, caller: &Identity, submitted: &Submitted) -> Result<Account> {
+/// with ended meanwhile; [`Error::Overloaded`] and [`Error::TooManyAttempts`] with nothing started.
+async fn check(services: &Data<Services>, trail: &Trail, caller: &Identity, submitted: &Submitted) -> Result<Account> {
+    // The permit comes first, as at a login.
     let permit = services.hashing.admit()?;
-    let found = services.users.find(caller.principal.username.clone()).await?;
+    let (attempt, found) = Attempt::begin(services, trail, caller.principal.username.as_str()).await?;
     // A name that was deleted and registered again is another's.
     let account = found.filter(|account| account.principal.id == caller.principal.id && !account.disabled);
-    let account = account.ok_or(Error::InvalidToken)?;
+    let account = attempt.or_give_back(account.ok_or(Error::InvalidToken)).await?;
     let password = Password::parse(submitted).ok();
-    match services.hashing.check(permit, password, Some(account.hash.clone())).await? {
-        Checked::Matches { .. } => Ok(account),
-        // Where somebody else changed the password since, it was not this caller who did not know it.
-        Checked::Differs if services.is_over(caller) => Err(Error::InvalidToken),
+    let checked = services.hashing.check(permit, password, Some(account.hash.clone())).await;
+    match attempt.or_give_back(checked).await? {
+        Checked::Matches { .. } => {
+            attempt.succeeded(account.principal.id).await?;
+            Ok(account)
+        }
+        // Where somebody else changed the password since, it was not this caller who did not know it. It is given back: the
+        // right password would have had the same answer.
+        Checked::Differs if services.is_over(caller) => attempt.or_give_back(Err(Error::InvalidToken)).await,
         Checked::Differs => {
             events::login_failed(trail, LoginFailure::WrongPassword, Some(&account.principal));
             Err(Error::WrongPassword)

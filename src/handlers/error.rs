@@ -205,6 +205,9 @@ fn domain_entry(error: &Error) -> (&'static Problem, Cow<'static, str>) {
         Error::MissingToken => (&problem::MISSING_TOKEN, "This call needs an access token."),
         Error::InvalidToken => (&problem::INVALID_TOKEN, "The access token is not valid, or not any more."),
         Error::InvalidGrant(_) => (&problem::INVALID_GRANT, "The refresh token is not valid, or not any more."),
+        Error::TooManyAttempts { .. } => {
+            (&problem::TOO_MANY_ATTEMPTS, "There were too many attempts; nothing was checked.")
+        }
         Error::Overloaded { .. } => (&problem::OVERLOADED, "The service is at capacity; nothing was started."),
         Error::Unavailable => {
             (&problem::UNAVAILABLE, "The service did not answer in time; the request may have taken effect.")
@@ -222,7 +225,7 @@ fn domain_advice(error: &Error) -> Option<(HeaderName, HeaderValue)> {
             Some((header::WWW_AUTHENTICATE, CHALLENGE))
         }
         Error::InvalidToken => Some((header::WWW_AUTHENTICATE, CHALLENGE_TOKEN)),
-        Error::Overloaded { retry_after } => {
+        Error::Overloaded { retry_after } | Error::TooManyAttempts { retry_after } => {
             Some((header::RETRY_AFTER, HeaderValue::from(whole_seconds(*retry_after))))
         }
         Error::InvalidUsername
@@ -262,6 +265,8 @@ mod tests {
     use super::*;
     use crate::error::GrantRefusal;
 
+    const MINUTE: Duration = Duration::from_millis(59_001);
+
     fn rendered(error: &ApiError) -> (HttpResponse<()>, Value) {
         let (head, body) = error.render(error.error_response(), "id-1").into_parts();
         let body = actix_web::body::MessageBody::try_into_bytes(body).unwrap();
@@ -297,6 +302,7 @@ mod tests {
             (wait(2001), 503, "overloaded", "retry-after", "3"),
             (wait(2000), 503, "overloaded", "retry-after", "2"),
             (wait(0), 503, "overloaded", "retry-after", "1"),
+            (Error::TooManyAttempts { retry_after: MINUTE }.into(), 429, "too_many_attempts", "retry-after", "60"),
             (Error::Unavailable.into(), 503, "unavailable", "", ""),
             (Error::Internal("here").into(), 500, "internal", "", ""),
             (ApiError::invalid_request("Why."), 400, "invalid_request", "", ""),

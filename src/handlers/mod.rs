@@ -8,6 +8,7 @@
 //! - [`services`]: what they ask
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
 //! - [`json`]: request bodies and answers
+//! - [`attempt`]: what every call begins that checks a password
 //! - `client`: where a request comes from
 //! - `current_password`: the password, asked for again
 //! - `unstoppable`: work that ends even where its client does not wait
@@ -19,6 +20,7 @@ use actix_web::web::{self, ServiceConfig};
 use self::routes::{at, nowhere};
 use crate::middleware::authenticate::authenticate;
 
+pub mod attempt;
 mod body_headers;
 mod client;
 mod current_password;

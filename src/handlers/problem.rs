@@ -117,6 +117,9 @@ catalogue! {
     UNCHANGED_PASSWORD = UNPROCESSABLE_ENTITY "unchanged_password", "Password unchanged",
         cause: "The new password is the current one.",
         remedy: "Choose another password; nothing was changed and no session was ended.";
+    TOO_MANY_ATTEMPTS = TOO_MANY_REQUESTS "too_many_attempts", "Too many attempts",
+        cause: "Too many passwords were tried, for this account or from this address, or too many accounts registered from it; this time none was looked at.",
+        remedy: "Wait for the seconds in `Retry-After`; until then the right password is refused as well.";
     INTERNAL = INTERNAL_SERVER_ERROR "internal", "Internal error",
         cause: "The service has a fault; its log has a line with the same `request_id`.",
         remedy: "Try again later, and report the `request_id` if it happens again.";

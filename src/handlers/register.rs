@@ -41,7 +41,8 @@ struct User<'a> {
 }
 
 /// Adds an account. The permit comes first, so that a flood never reaches the stores; a name that is taken is told before
-/// a hash is spent on it, and the store has the last word.
+/// a hash is spent on it, and the store has the last word. Counted is what got as far as that question: whoever asks which
+/// names there are is limited too.
 pub async fn register(
     services: Data<Services>,
     trail: Trail,
@@ -50,6 +51,12 @@ pub async fn register(
     let username = Username::parse(&body.username)?;
     let password = services.password_policy.accept(&body.password, &username)?;
     let permit = services.hashing.admit()?;
+    if let Err(refused) = services.registrations.admit(trail.origin()) {
+        if let Some(untold) = refused.untold {
+            events::registrations_limited(&trail, untold);
+        }
+        return Err(Error::TooManyAttempts { retry_after: refused.retry_after }.into());
+    }
     if services.users.find(username.clone()).await?.is_some() {
         return Err(Error::UsernameTaken.into());
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::actors::attempts::Attempts;
 use crate::actors::password_hasher::Hashing;
 use crate::actors::refresh_tokens::Sessions;
 use crate::actors::user_store::Users;
@@ -14,15 +15,21 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::handlers::health::Readiness;
 use crate::passwords::Policy;
-use crate::tokens::access::{AccessTokens, Identity};
+use crate::throttle::registrations::Registrations;
+use crate::tokens::access::{AccessTokens, Authentic, Identity};
 use crate::tokens::grant::Grant;
 use crate::tokens::refresh::{RefreshKeys, RefreshToken, SessionId};
 use crate::tokens::revocation::Revocations;
+use crate::tokens::verified::VerifiedTokens;
 
 /// What handlers ask.
 pub struct Services {
     /// Accounts.
     pub users: Users,
+    /// How often passwords were guessed.
+    pub attempts: Attempts,
+    /// How often addresses registered.
+    pub registrations: Registrations,
     /// Sessions and their refresh tokens.
     pub sessions: Sessions,
     /// The only place where bcrypt runs.
@@ -64,7 +71,7 @@ impl TokenResponse {
 }
 
 impl Services {
-    /// Makes the tokens of a grant. Errors: [`Error::Internal`] where signing fails.
+    /// Makes the tokens of a grant. Errors: [`Error::Internal`] where a token cannot be made.
     pub fn issue(&self, grant: &Grant) -> Result<TokenResponse> {
         let access = self.access_tokens.mint(grant)?;
         Ok(TokenResponse {
@@ -80,8 +87,30 @@ impl Services {
 
     /// Who a bearer token speaks for. Errors: [`Error::InvalidToken`], also where its session or user ended since.
     pub fn identify(&self, access_token: &str) -> Result<Identity> {
-        let identity = self.access_tokens.verify(access_token, self.clock.now())?;
-        if self.is_over(&identity) { Err(Error::InvalidToken) } else { Ok(identity) }
+        let authentic = self.access_tokens.authenticate(access_token)?;
+        if self.stands(&authentic) { Ok(authentic.identity) } else { Err(Error::InvalidToken) }
+    }
+
+    /// The same for a token that is likely to come again: its signature is checked the first times only.
+    pub fn recognise(&self, verified: &VerifiedTokens, access_token: &str) -> Result<Identity> {
+        if let Some(authentic) = verified.find(&self.access_tokens, access_token) {
+            if self.stands(&authentic) {
+                return Ok(authentic.identity);
+            }
+            verified.forget(&self.access_tokens, access_token);
+            return Err(Error::InvalidToken);
+        }
+        let authentic = self.access_tokens.authenticate(access_token)?;
+        if !self.stands(&authentic) {
+            return Err(Error::InvalidToken);
+        }
+        verified.keep(&self.access_tokens, access_token, &authentic);
+        Ok(authentic.identity)
+    }
+
+    /// Whether an authentic token is accepted now: what is asked of every token at every request.
+    fn stands(&self, authentic: &Authentic) -> bool {
+        authentic.is_valid_at(self.clock.now()) && !self.is_over(&authentic.identity)
     }
 
     /// Whether what an access token stood for ended or changed since it was issued.

@@ -4,6 +4,7 @@
 //!
 //! - [`respond`]: the outermost layer: request id, panics, problems, security headers
 //! - [`cors`]: which web pages may read the answers
+//! - [`forwarded`]: where a request came from, behind proxies
 //! - [`request_id`]: one name per request, the client's own where it is well-formed
 //! - [`trail`]: what is known of a request, for whoever logs; [`request_line`]: the line of each request
 //! - `faults`: what the log says of failures that are ours
@@ -15,6 +16,7 @@ pub mod authenticate;
 pub mod bearer;
 pub mod cors;
 mod faults;
+pub mod forwarded;
 pub mod request_id;
 pub mod request_line;
 pub mod respond;

@@ -22,6 +22,7 @@ use futures_util::future::{self, CatchUnwind, Either, Join, Map};
 
 use super::cors::{Asked, Cors};
 use super::faults;
+use super::forwarded::Proxies;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::request_line::RequestLine;
 use super::trail::Trail;
@@ -33,12 +34,18 @@ use crate::handlers::error::ApiError;
 #[derive(Debug, Clone, Default)]
 pub struct Respond {
     cors: Option<Arc<Cors>>,
+    proxies: Arc<Proxies>,
 }
 
 impl Respond {
     /// With the list of web origins, where there is one.
     pub fn with(cors: Option<Arc<Cors>>) -> Self {
-        Self { cors }
+        Self { cors, ..Self::default() }
+    }
+
+    /// Behind these proxies.
+    pub fn behind(self, proxies: Arc<Proxies>) -> Self {
+        Self { proxies, ..self }
     }
 }
 
@@ -47,6 +54,7 @@ impl Respond {
 pub struct RespondService<S> {
     inner: S,
     cors: Option<Arc<Cors>>,
+    proxies: Arc<Proxies>,
 }
 
 impl<S, B> Transform<S, ServiceRequest> for Respond
@@ -61,7 +69,7 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
-        ready(Ok(RespondService { inner, cors: self.cors.clone() }))
+        ready(Ok(RespondService { inner, cors: self.cors.clone(), proxies: Arc::clone(&self.proxies) }))
     }
 }
 
@@ -102,7 +110,7 @@ where
     forward_ready!(inner);
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let trail = Trail::begin(&request);
+        let trail = Trail::begin(&request, &self.proxies);
         let line = RequestLine::begin(&trail);
         let unread = Unread::of(&mut request);
         let cors = self.cors.as_ref().map(|cors| cors.of(request.method(), request.headers()));

@@ -1,8 +1,8 @@
 //! What is known of a request while it is being answered.
 //!
 //! Owns one rule: whoever logs something about a request finds here which one it was, where it came from and for whom, and
-//! nothing that a client could have written a secret into: no path, no query, no header but the checked request id. It
-//! outlives the request itself, which is gone after an error or a panic.
+//! nothing that a client could have written a secret into: no path, no query, no header but the checked request id and the
+//! addresses that trusted proxies wrote. It outlives the request itself, which is gone after an error or a panic.
 //!
 //! `respond` begins it -> `At` notes the route, `authenticate` and handlers note who -> `request_line`, `events`
 
@@ -15,9 +15,11 @@ use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::http::Method;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 
+use super::forwarded::Proxies;
 use super::request_id::RequestId;
 use crate::error::Error;
 use crate::handlers::error::ApiError;
+use crate::throttle::Origin;
 use crate::tokens::principal::UserId;
 use crate::tokens::refresh::SessionId;
 
@@ -29,7 +31,7 @@ pub struct Trail(Rc<Steps>);
 struct Steps {
     id: RequestId,
     method: &'static str,
-    ip: Option<IpAddr>,
+    origin: Origin,
     route: Cell<Option<&'static str>>,
     user: Cell<Option<UserId>>,
     session: Cell<Option<SessionId>>,
@@ -37,12 +39,11 @@ struct Steps {
 
 impl Trail {
     /// Begins the trail of a request, and leaves it in its extensions for everybody inside.
-    pub(super) fn begin(request: &ServiceRequest) -> Self {
+    pub(super) fn begin(request: &ServiceRequest, proxies: &Proxies) -> Self {
         let trail = Self(Rc::new(Steps {
             id: RequestId::of(request.headers()),
             method: known(request.method()),
-            // An IPv4 client of a socket that also speaks IPv6 has one name, not two.
-            ip: request.peer_addr().map(|peer| peer.ip().to_canonical()),
+            origin: proxies.origin(request.peer_addr(), request.headers()),
             route: Cell::new(None),
             user: Cell::new(None),
             session: Cell::new(None),
@@ -76,9 +77,14 @@ impl Trail {
         self.0.method
     }
 
-    /// The address at the other end of the connection.
+    /// The client's address: the other end of the connection, or whom trusted proxies name.
     pub fn ip(&self) -> Option<IpAddr> {
-        self.0.ip
+        self.0.origin.ip
+    }
+
+    /// The client's address, and whether it stands for one client.
+    pub fn origin(&self) -> Origin {
+        self.0.origin
     }
 
     /// The pattern of the path that matched, if one did.

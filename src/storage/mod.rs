@@ -9,20 +9,21 @@
 use futures_util::future::BoxFuture;
 
 use crate::clock::Timestamp;
+pub use crate::config::LARGEST_BATCH;
 use crate::error::Result;
 use crate::passwords::PasswordHash;
+use crate::throttle::Reservation;
 use crate::tokens::grant::Grant;
 use crate::tokens::principal::{Epoch, Principal, Role, UserId, Username};
 use crate::tokens::refresh::{Presented, SessionId};
 use crate::tokens::revocation::Revocation;
 
+mod attempts;
 mod client;
 pub mod sqlite;
 
+pub use self::attempts::{AttemptOperation, AttemptOutcome};
 pub use self::client::{Client, LONGEST_USER_AGENT, UserAgent};
-
-/// The most operations that one batch may hold: a commit stays short, and a batch's memory small.
-pub const LARGEST_BATCH: usize = 512;
 
 /// A batch on its way through an engine. [`Error::Unavailable`](crate::error::Error::Unavailable) means that nothing of it is known to be done.
 pub type Pending<Outcome> = BoxFuture<'static, Result<Committed<Outcome>>>;
@@ -170,6 +171,8 @@ pub struct NewSession {
     pub stronger_hash: Option<PasswordHash>,
     /// Where it is opened from.
     pub client: Client,
+    /// What the attempt held that checked the password: given back with this, as a success.
+    pub reservation: Option<Reservation>,
 }
 
 /// What was read of an account before a hash. A write that carries it is refused with
@@ -237,6 +240,8 @@ pub enum UserOperation {
         /// The session that asks.
         asked_by: SessionId,
     },
+    /// Counts attempts to guess a password.
+    Attempt(AttemptOperation),
 }
 
 /// What became of it.
@@ -250,6 +255,8 @@ pub enum UserOutcome {
     PasswordChanged(Grant),
     /// Another write was done.
     Changed,
+    /// An attempt was counted, refused or settled.
+    Attempt(AttemptOutcome),
 }
 
 /// A password to be changed by its owner.

@@ -1,17 +1,18 @@
 //! JWT access tokens (RFC 9068), signed from a grant and verified.
 //!
-//! Owns every check that an access token must pass except revocation, which the caller looks up afterwards. The crate
-//! signs and compares; which key, which header and which claims are accepted is decided here, because its own validation
-//! skips what is absent, reads the system's clock and does not look at `typ`.
+//! Owns every check that an access token must pass except revocation, which the caller looks up afterwards. Which key, which
+//! header and which claims are accepted is decided here, because jsonwebtoken's own validation skips what is absent, reads the
+//! system's clock and does not look at `typ`; nor does it sign, because it would set the key up anew for every token.
 //!
 //! grant + transaction time -> [`AccessTokens::mint`] -> `header.claims.signature` -> [`AccessTokens::verify`] -> [`Identity`]
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, crypto};
+use jsonwebtoken::{Algorithm, Header};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
@@ -33,21 +34,23 @@ const LONGEST: usize = 8 * 1024;
 /// How far ahead `iat` may be: two nodes' clocks, not a token from tomorrow.
 const IAT_LEEWAY: Duration = Duration::from_secs(5);
 
+/// Bytes that are decoded of a signature, at most: an HMAC-SHA-256 has 32, and one more shows that it is none.
+const SIGNATURE_ROOM: usize = 33;
+
 /// Signs access tokens with one key and verifies those of every key it knows.
 pub struct AccessTokens {
     signer: Key,
     issuer: String,
     audience: String,
     ttl_seconds: i64,
+    instance: u128,
 }
 
 /// One key, one algorithm: a token that names another algorithm for this key is refused.
 struct Key {
     kid: String,
-    algorithm: Algorithm,
     algorithm_name: &'static str,
-    encoding: EncodingKey,
-    decoding: DecodingKey,
+    key: hmac::Key,
     /// The header of every token this key signs, encoded: recognising it spares the parse.
     encoded_header: String,
 }
@@ -61,6 +64,15 @@ pub struct Identity {
     pub session: SessionId,
     /// When the token ends.
     pub expires_at: Timestamp,
+}
+
+/// A token that we signed as it is and that our rules accept, at some time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authentic {
+    /// What it says.
+    pub identity: Identity,
+    /// When it was signed.
+    issued_at: Timestamp,
 }
 
 /// A signed access token on its way out.
@@ -118,18 +130,22 @@ impl AccessTokens {
         let header = serde_json::to_vec(&header).map_err(|_| Error::Internal("JWT header"))?;
         let signer = Key {
             kid,
-            algorithm: Algorithm::HS256,
             algorithm_name: "HS256",
-            encoding: EncodingKey::from_secret(secret.expose()),
-            decoding: DecodingKey::from_secret(secret.expose()),
+            key: hmac::Key::new(hmac::HMAC_SHA256, secret.expose()),
             encoded_header: URL_SAFE_NO_PAD.encode(header),
         };
         let ttl_seconds = i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX);
-        Ok(Self { signer, issuer: issuer.to_owned(), audience: audience.to_owned(), ttl_seconds })
+        Ok(Self {
+            signer,
+            issuer: issuer.to_owned(),
+            audience: audience.to_owned(),
+            ttl_seconds,
+            instance: rand::random(),
+        })
     }
 
     /// Signs the access token of a grant: issued at the time of the transaction that granted it, and never outliving the
-    /// session's absolute limit. Errors: [`Error::Internal`] where signing fails.
+    /// session's absolute limit. Errors: [`Error::Internal`] where the claims cannot be encoded.
     pub fn mint(&self, grant: &Grant) -> Result<AccessToken> {
         let iat = grant.granted_at.as_unix_seconds();
         let exp = iat.saturating_add(self.ttl_seconds).min(grant.absolute_expires_at.as_unix_seconds());
@@ -151,30 +167,39 @@ impl AccessTokens {
         text.push_str(&self.signer.encoded_header);
         text.push('.');
         URL_SAFE_NO_PAD.encode_string(claims, &mut text);
-        let signature = crypto::sign(text.as_bytes(), &self.signer.encoding, self.signer.algorithm)
-            .map_err(|_| Error::Internal("JWT signature"))?;
+        let signature = hmac::sign(&self.signer.key, text.as_bytes());
         text.push('.');
-        text.push_str(&signature);
+        URL_SAFE_NO_PAD.encode_string(signature, &mut text);
         Ok(AccessToken { text, expires_in: u64::try_from(exp.saturating_sub(iat)).unwrap_or(0) })
     }
 
     /// Checks all of a token but revocation. Errors: [`Error::InvalidToken`], whatever is wrong with it.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Identity> {
-        self.read(token, now).ok_or(Error::InvalidToken)
+        let authentic = self.authenticate(token)?;
+        if authentic.is_valid_at(now) { Ok(authentic.identity) } else { Err(Error::InvalidToken) }
     }
 
-    fn read(&self, token: &str, now: Timestamp) -> Option<Identity> {
+    /// Checks what does not change with time, and that is not enough: [`Authentic::is_valid_at`] and revocation are left to
+    /// ask at each use. Errors: [`Error::InvalidToken`], whatever is wrong with it.
+    pub fn authenticate(&self, token: &str) -> Result<Authentic> {
+        self.read(token).ok_or(Error::InvalidToken)
+    }
+
+    /// Tells these keys and rules from any others: what was authentic here need not be so there.
+    pub fn instance(&self) -> u128 {
+        self.instance
+    }
+
+    fn read(&self, token: &str) -> Option<Authentic> {
         if token.len() > LONGEST {
             return None;
         }
         let (message, signature) = token.rsplit_once('.')?;
         let (header, claims) = message.split_once('.')?;
         let key = self.key_of(header)?;
-        if !crypto::verify(signature, message.as_bytes(), &key.decoding, key.algorithm).ok()? {
-            return None;
-        }
+        key.verify(message, signature)?;
         let claims = URL_SAFE_NO_PAD.decode(claims).ok()?;
-        self.accept(object(&claims)?, now)
+        self.accept(object(&claims)?)
     }
 
     /// The key that the header names, if it names it in full: exact `kid`, that key's algorithm, our type, no `crit`.
@@ -189,13 +214,12 @@ impl AccessTokens {
         (named && header.typ == TYPE && !header.crit).then_some(key)
     }
 
-    fn accept(&self, claims: Claims<'_>, now: Timestamp) -> Option<Identity> {
+    fn accept(&self, claims: Claims<'_>) -> Option<Authentic> {
         let expires_at = Timestamp::from_millis(claims.exp.checked_mul(1000)?);
         let issued_at = Timestamp::from_millis(claims.iat.checked_mul(1000)?);
         let lifetime = claims.exp.checked_sub(claims.iat)?;
         let ours = claims.iss == self.issuer && claims.aud == self.audience;
-        let alive = now < expires_at && issued_at <= now.plus(IAT_LEEWAY) && lifetime <= self.ttl_seconds;
-        if !ours || !alive {
+        if !ours || lifetime > self.ttl_seconds {
             return None;
         }
         let principal = Principal {
@@ -204,7 +228,23 @@ impl AccessTokens {
             roles: claims.roles.into_owned(),
             version: claims.ver,
         };
-        Some(Identity { principal, session: claims.sid, expires_at })
+        Some(Authentic { identity: Identity { principal, session: claims.sid, expires_at }, issued_at })
+    }
+}
+
+impl Authentic {
+    /// Whether the token is to be accepted at this time, if nothing of it ended.
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        now < self.identity.expires_at && self.issued_at <= now.plus(IAT_LEEWAY)
+    }
+}
+
+impl Key {
+    /// Compares the signature of a message, in constant time.
+    fn verify(&self, message: &str, signature: &str) -> Option<()> {
+        let mut bytes = [0_u8; SIGNATURE_ROOM];
+        let length = URL_SAFE_NO_PAD.decode_slice(signature, &mut bytes).ok()?;
+        hmac::verify(&self.key, message.as_bytes(), bytes.get(..length)?).ok()
     }
 }
 

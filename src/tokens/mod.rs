@@ -7,6 +7,7 @@
 //! - [`rotation`]: what presenting one does to its session, as a pure decision
 //! - [`grant`]: what a login or a renewal was given
 //! - [`access`]: JWT access tokens, signed from a grant and verified
+//! - [`verified`]: the tokens whose signatures were checked lately
 //! - [`keys`]: the secrets behind both
 //! - [`revocation`]: the ended sessions and users that the verifier must refuse, in memory
 
@@ -17,3 +18,4 @@ pub mod principal;
 pub mod refresh;
 pub mod revocation;
 pub mod rotation;
+pub mod verified;

@@ -81,6 +81,7 @@ async fn what_was_asked_for_an_account_that_is_gone_is_not_done_to_the_next_one_
     assert_overtaken(taken);
 
     assert_eq!(server.hasher.rounds(), rounds, "another's password is not even tried");
+    assert_eq!(server.number("SELECT count(*) FROM login_failures"), 0, "nobody guessed");
     server.assert_signed_in(&namesake.access_token).await;
     server.login("alice", PASSWORD).await.tokens();
 }
@@ -95,4 +96,5 @@ async fn a_wrong_password_under_a_token_that_a_role_change_ended_is_no_failed_lo
     server.services.users.set_roles(alice.user_id(), vec![Role::User]).await.unwrap();
 
     waiting.finish().assert_problem(401, "invalid_token");
+    assert_eq!(server.number("SELECT count(*) FROM login_failures"), 0, "the right one would have had the same answer");
 }

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::dev::Service as _;
-use actix_web::{App, test};
-use futures_util::FutureExt as _;
-use latchkey::handlers::route_table;
-use latchkey::middleware::respond::Respond;
+use actix_web::test;
 use reqwest::Method;
 use serde_json::json;
 
@@ -92,6 +88,59 @@ async fn a_failed_login_says_why_and_names_nobody_who_does_not_exist() {
 }
 
 #[actix_web::test]
+async fn a_window_that_is_full_is_told_once_and_names_nobody_who_does_not_exist() {
+    log::keep();
+    let server = TestServer::behind_a_proxy(&[("LOGIN_FAILURES", "2 per 15m")]).await;
+    let time = server.stop_time();
+    server.register("Alice", PASSWORD).await;
+    let alice = server.user_id("alice").await;
+    for _ in 0..2 {
+        server.fail_from("192.0.2.71", "alice", 2).await;
+        server.fail_from("192.0.2.72", "Zq9name-zq9name", 2).await;
+        for _ in 0..3 {
+            server.logging_in_from("192.0.2.71", "alice", PASSWORD).await.assert_problem(429, "too_many_attempts");
+            server
+                .logging_in_from("192.0.2.72", "Zq9name-zq9name", PASSWORD)
+                .await
+                .assert_problem(429, "too_many_attempts");
+        }
+        time.pass(Duration::from_secs(15 * 60));
+    }
+
+    let locks = |ip: &str| -> Vec<String> {
+        let mut lines = log::lines_with(&format!("ip={ip} "));
+        lines.retain(|line| line.contains("event=authn_login_lock"));
+        lines
+    };
+    let words = "WARN latchkey::security: too many logins failed: refusing more event=authn_login_lock outcome=failure \
+                 scope=account_from_address retry_after_s=900";
+    for (ip, user) in [
+        ("192.0.2.71", format!("{words} user_id={alice} untold=0 ip=")),
+        ("192.0.2.72", format!("{words} untold=0 ip=")),
+    ] {
+        let lines = locks(ip);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines.iter().all(|line| line.contains(&user)), "{lines:?}");
+    }
+    assert_eq!(log::lines_with("q9name"), [""; 0]);
+}
+
+#[actix_web::test]
+async fn too_many_registrations_are_told_once() {
+    log::keep();
+    let server = TestServer::behind_a_proxy(&[("REGISTRATIONS", "1 per 1h")]).await;
+    let _time = server.stop_time();
+
+    for number in 0..4 {
+        let body = json!({"username": format!("name{number}"), "password": PASSWORD});
+        Answer::of(server.request_from("192.0.2.73", "/api/register").json(&body)).await;
+    }
+
+    let line = log::line_with(&["ip=192.0.2.73 ", "event=excess_rate_limit_exceeded outcome=failure untold=0"]);
+    assert!(line.contains("WARN latchkey::security:"), "{line}");
+}
+
+#[actix_web::test]
 async fn a_logout_is_logged_once_with_whose_session_it_ended() {
     log::keep();
     let server = TestServer::start().await;
@@ -126,15 +175,9 @@ async fn a_thief_who_hangs_up_at_once_leaves_a_trace() {
     let server = TestServer::with(&[("REFRESH_GRACE", "0s")]).await;
     let alice = server.registered("alice").await;
     server.refresh(&alice.refresh_token).await.tokens();
-    // The server's own layers, driven by hand: over a socket nobody knows when the handler has begun.
-    let app = App::new().app_data(server.services.clone()).configure(route_table).wrap(Respond::default());
-    let app = test::init_service(app).await;
     let request = test::TestRequest::post().uri("/api/refresh_token").insert_header(("x-request-id", "thief"));
-    let request = request.set_json(json!({"refresh_token": alice.refresh_token})).to_request();
 
-    let mut answer = Box::pin(app.call(request));
-    assert!(answer.as_mut().now_or_never().is_none(), "the handler waits for the commit");
-    drop(answer);
+    drop(server.begun(request.set_json(json!({"refresh_token": alice.refresh_token}))).await);
 
     log::wait_for(&["thief", "latchkey::request: abandoned method=POST route=/api/refresh_token"]).await;
     log::wait_for(&["thief", "event=authn_token_reuse", &alice.session_id]).await;
@@ -145,17 +188,12 @@ async fn who_ends_sessions_and_hangs_up_at_once_leaves_a_trace() {
     log::keep();
     let server = TestServer::start().await;
     let (phone, laptop) = (server.registered("alice").await, server.logged_in("alice").await);
-    let app = App::new().app_data(server.services.clone()).configure(route_table).wrap(Respond::default());
-    let app = test::init_service(app).await;
     let own = format!("/api/sessions/{}", laptop.session_id);
 
     for (id, method, path) in [("hasty-delete", "DELETE", own.as_str()), ("hasty-all", "POST", "/api/logout_all")] {
         let request = test::TestRequest::with_uri(path).method(method.parse().unwrap());
         let request = request.insert_header(("authorization", format!("Bearer {}", phone.access_token)));
-        let request = request.insert_header(("x-request-id", id)).to_request();
-        let mut answer = Box::pin(app.call(request));
-        assert!(answer.as_mut().now_or_never().is_none(), "the handler waits for the commit");
-        drop(answer);
+        drop(server.begun(request.insert_header(("x-request-id", id))).await);
         log::wait_for(&[id, "event=authn_token_revoked outcome=success"]).await;
     }
 

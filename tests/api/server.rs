@@ -16,7 +16,7 @@ use latchkey::error::Error;
 use latchkey::lifeline;
 use latchkey::storage::sqlite::OpenError;
 use latchkey::storage::{
-    LiveSession, Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOperation, UserOutcome,
+    LARGEST_BATCH, LiveSession, Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOperation, UserOutcome,
 };
 use latchkey::tokens::principal::UserId;
 use latchkey::tokens::refresh::{Generation, Presented, SessionId};
@@ -239,7 +239,8 @@ async fn an_actor_that_panics_answers_nobody_and_is_reported() {
     let (watch, mut deaths) = lifeline::watch();
     let arbiter = actix::Arbiter::new();
     let revocations = Arc::new(Revocations::new(Duration::from_secs(900)));
-    let sessions = RefreshTokens::start(&arbiter.handle(), Arc::new(Fatal), revocations, Clock::system(), &watch);
+    let sessions =
+        RefreshTokens::start(&arbiter.handle(), Arc::new(Fatal), revocations, Clock::system(), LARGEST_BATCH, &watch);
     let presented = Presented { session: SessionId(Uuid::nil()), generation: Generation::FIRST };
 
     assert_eq!(sessions.rotate(presented, Client::default()).await, Err(Error::Unavailable));

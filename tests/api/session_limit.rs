@@ -72,7 +72,7 @@ async fn an_eviction_holds_after_a_restart() {
 
 #[actix_web::test]
 async fn many_logins_at_once_leave_as_many_sessions_as_a_user_may_have() {
-    let server = TestServer::with(&[("MAX_SESSIONS_PER_USER", "3")]).await;
+    let server = TestServer::with(&[("MAX_SESSIONS_PER_USER", "3"), ("LOGIN_FAILURES", "off")]).await;
     server.registered("alice").await;
 
     let logins = join_all((0..12).map(|_| server.logging_in("alice", PASSWORD))).await;

@@ -99,6 +99,21 @@ fn no_setting_is_swallowed_by_the_line_before_it() {
 }
 
 #[test]
+fn a_line_of_the_example_can_be_uncommented_as_it_stands() {
+    let mut tried = 0;
+    for line in include_str!("../../.env.example").lines().filter_map(|line| line.strip_prefix('#')) {
+        let Some((name, value)) = line.split_once('=') else { continue };
+        if !name.contains(' ') && !value.is_empty() {
+            let place = Place::new();
+            place.write(".env", line);
+            assert!(place.load(&[]).is_ok(), "{line}: {}", place.refusal(&[]));
+            tried += 1;
+        }
+    }
+    assert!(tried > 10, "only {tried} settings found: does this test still read the example?");
+}
+
+#[test]
 fn blanks_at_the_end_of_the_file_wait_for_nothing() {
     let place = Place::new();
     place.write(".env", "HOST=localhost # don't show it\nPORT=4000 ");
@@ -113,7 +128,9 @@ fn a_dotenv_that_cannot_be_read_is_refused_and_a_missing_one_is_fine() {
     let file = place.write(".env", b"JWT_ISSUER=canary7\xff\n");
     assert_eq!(
         place.refusal(&[]),
-        format!("{file}: line 1: not NAME=value on one line, or a quote in it is not closed")
+        format!(
+            "{file}: line 1: not NAME=value on one line, a blank in the value without quotes, or a quote that is not closed"
+        )
     );
 
     fs::remove_file(&file).unwrap();

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
-use latchkey::config::{Database, Grace, LogFormat, Origin, PasswordPolicy, Settings};
+use latchkey::config::{Database, Grace, LogFormat, Origin, PasswordPolicy, Rate, Settings};
 
 use crate::{CANARY, JWT, Place, REFRESH, pair};
 
@@ -23,6 +23,9 @@ fn nothing_has_to_be_given() {
     assert_eq!(settings.max_sessions_per_user, 50);
     assert_eq!(settings.password_policy, PasswordPolicy::Basic);
     assert_eq!((settings.bcrypt_cost, settings.hash_max_wait), (12, Duration::from_secs(3)));
+    let per = |most, secs| Some(Rate { most, per: Duration::from_secs(secs) });
+    assert_eq!((settings.login_failures, settings.registrations), (per(10, 15 * 60), per(300, 60 * 60)));
+    assert_eq!(settings.trusted_proxies, []);
     let cores = std::thread::available_parallelism().unwrap().get();
     assert_eq!((settings.hash_threads, settings.workers), (cores, cores));
     assert_eq!((settings.log_format, settings.log_filter.as_str()), (LogFormat::Text, "info"));
@@ -53,6 +56,9 @@ fn every_setting_can_be_chosen() {
             ("ALLOW_WEAK_HASH", "1"),
             ("HASH_THREADS", "3"),
             ("HASH_MAX_WAIT", "500ms"),
+            ("LOGIN_FAILURES", "off"),
+            ("REGISTRATIONS", "5 per 12h"),
+            ("TRUSTED_PROXIES", "127.0.0.1, fd00::/8"),
             ("WORKERS", "5"),
             ("LOG_FORMAT", "json"),
             ("RUST_LOG", "warn,latchkey=debug"),
@@ -74,12 +80,16 @@ fn every_setting_can_be_chosen() {
     assert_eq!(settings.max_sessions_per_user, 3);
     assert_eq!(settings.password_policy, PasswordPolicy::Nist);
     assert_eq!((settings.bcrypt_cost, settings.hash_max_wait), (4, Duration::from_millis(500)));
+    let registrations = Rate { most: 5, per: Duration::from_secs(12 * 60 * 60) };
+    assert_eq!((settings.login_failures, settings.registrations), (None, Some(registrations)));
+    let proxies: Vec<_> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(proxies, ["127.0.0.1/32", "fd00::/8"]);
     assert_eq!((settings.hash_threads, settings.workers), (3, 5));
     assert_eq!((settings.log_format, settings.log_filter.as_str()), (LogFormat::Json, "warn,latchkey=debug"));
 }
 
 /// One refused value for every setting, with a canary where text fits.
-const MALFORMED: [(&str, &str); 23] = [
+const MALFORMED: [(&str, &str); 26] = [
     ("HOST", "canary7:3000"),
     ("PORT", "canary7"),
     ("CORS_ORIGINS", "https://canary7.example/"),
@@ -100,6 +110,9 @@ const MALFORMED: [(&str, &str); 23] = [
     ("ALLOW_WEAK_HASH", "canary7"),
     ("HASH_THREADS", "canary7"),
     ("HASH_MAX_WAIT", "canary7s"),
+    ("LOGIN_FAILURES", "canary7 per 15m"),
+    ("REGISTRATIONS", "10 per canary7"),
+    ("TRUSTED_PROXIES", "10.0.0.0/8,canary7"),
     ("WORKERS", "canary7"),
     ("LOG_FORMAT", "canary7"),
     ("RUST_LOG", "canary7"),

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey::clock::{Clock, Timestamp};
+use latchkey::config::Rate;
 use latchkey::error::{Error, Result};
 use latchkey::lifeline::{self, Deaths, Watch};
 use latchkey::passwords::PasswordHash;
 use latchkey::storage::sqlite::Rules;
 use latchkey::storage::{
-    Account, Client, Committed, EndReason, LiveSession, NewSession, NewUser, PasswordChange, SessionOperation,
-    SessionOutcome, Storage, Swept, UserAgent, UserOperation, UserOutcome,
+    Account, AttemptOutcome, Client, Committed, EndReason, LiveSession, NewSession, NewUser, PasswordChange,
+    SessionOperation, SessionOutcome, Storage, Swept, UserAgent, UserOperation, UserOutcome,
 };
+use latchkey::throttle;
 use latchkey::tokens::grant::Grant;
 use latchkey::tokens::principal::{Role, Username};
 use latchkey::tokens::refresh::{Generation, Presented, SessionId};
@@ -34,6 +36,7 @@ pub fn usual_rules() -> Rules {
         session_ttl: 90 * DAY,
         max_sessions_per_user: 100_000,
         revocations_kept_for: Duration::from_secs(960),
+        throttle: None,
     }
 }
 
@@ -41,6 +44,12 @@ pub fn usual_rules() -> Rules {
 pub fn strict_rules() -> Rules {
     let usual = usual_rules();
     Rules { rotation: Policy { window: Duration::ZERO, ..usual.rotation }, ..usual }
+}
+
+/// Three failures a minute from one address, and a table for so many counters.
+pub fn throttling_rules(most_counters: u32) -> Rules {
+    let rate = Rate { most: 3, per: Duration::from_secs(60) };
+    Rules { throttle: Some(throttle::Policy { rate, most_counters }), ..usual_rules() }
 }
 
 /// An engine at work on its database.
@@ -61,6 +70,19 @@ impl Database {
 
     pub fn under(rules: Rules, engine: Box<dyn Engine>) -> Self {
         Self::start(rules, engine, Clock::system())
+    }
+
+    /// With a time that stands still until the test lets some of it [`pass`](Self::pass). Not to be reopened: its wall
+    /// clock is far behind.
+    pub fn at_rest(rules: Rules, engine: Box<dyn Engine>) -> Self {
+        let db = Self::under(rules, engine);
+        db.clock.step_back(100 * 365 * DAY);
+        db
+    }
+
+    /// Lets exactly so much time pass.
+    pub fn pass(&self, span: Duration) {
+        self.clock.note(self.clock.now().plus(span));
     }
 
     fn start(rules: Rules, engine: Box<dyn Engine>, clock: Clock) -> Self {
@@ -218,7 +240,7 @@ pub fn opening_from(account: &Account, user_agent: &str) -> SessionOperation {
 }
 
 pub fn new_session(account: &Account, user_agent: &str) -> NewSession {
-    NewSession { seen: account.fence(), stronger_hash: None, client: client(user_agent) }
+    NewSession { seen: account.fence(), stronger_hash: None, client: client(user_agent), reservation: None }
 }
 
 /// A client with this user agent, at the suite's address.
@@ -291,6 +313,9 @@ impl Told for UserOutcome {
             Self::Found(None) => "found nobody".to_owned(),
             Self::PasswordChanged(grant) => format!("changed, and granted {}", grant.generation.number()),
             Self::Changed => "changed".to_owned(),
+            Self::Attempt(AttemptOutcome::Admitted { .. }) => "admitted".to_owned(),
+            Self::Attempt(AttemptOutcome::Throttled { .. }) => "throttled".to_owned(),
+            Self::Attempt(AttemptOutcome::Settled) => "settled".to_owned(),
         }
     }
 }

@@ -9,6 +9,7 @@
 //! - [`own_deletion`]: an owner who goes, and the admin who must stay
 //! - [`listing`]: what an owner is shown of their sessions
 //! - [`others`]: what another process ends
+//! - [`attempts`], [`attempts_bounded`], [`attempts_model`]: guesses, how many rows they may take, and what they add up to
 //! - [`batches`]: what it means to share a transaction
 //! - [`failing_statements`]: an operation that fails half-way leaves nothing of itself behind
 //! - [`sweep`]: what is removed, and when
@@ -37,6 +38,9 @@ macro_rules! every_engine {
     };
 }
 
+mod attempts;
+mod attempts_bounded;
+mod attempts_model;
 mod batches;
 mod child;
 mod database;

@@ -17,6 +17,10 @@ pub const BACK_TO_THE_FIRST_SCHEMA: &str = "
     ALTER TABLE service DROP COLUMN endings_kept_for;
     ALTER TABLE service DROP COLUMN longer_kept_for;
     ALTER TABLE service DROP COLUMN longer_until;
+    DROP TRIGGER known_addresses_go;
+    DROP TABLE known_addresses;
+    DROP TABLE login_failures;
+    DROP TABLE login_failure_rows;
     CREATE INDEX sessions_by_user ON sessions (user_id);
     DELETE FROM schema_migrations WHERE number > 1";
 

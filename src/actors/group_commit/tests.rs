@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::clock::Timestamp;
+use crate::storage::LARGEST_BATCH;
 use crate::tokens::principal::{UserId, Version};
 use crate::tokens::refresh::SessionId;
 use crate::tokens::revocation::{Ended, Revocation};
@@ -93,7 +94,7 @@ impl Bench {
             assert!(submitted.send(Batch { operations, answer }).is_ok(), "the test is over");
             async { answered.await.unwrap_or(Err(Error::Unavailable)) }.boxed()
         };
-        let actor = Counter(GroupCommit::new(apply, Arc::clone(&revocations))).start();
+        let actor = Counter(GroupCommit::new(LARGEST_BATCH, apply, Arc::clone(&revocations))).start();
         Self { actor, batches, revocations }
     }
 

@@ -257,6 +257,7 @@ mod tests {
             session_ttl: Duration::ZERO,
             max_sessions_per_user: 1,
             revocations_kept_for: Duration::ZERO,
+            throttle: None,
         };
 
         let done = run(&connection, &Clock::system(), &rules, batch);

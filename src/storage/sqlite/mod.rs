@@ -29,11 +29,13 @@ use crate::lifeline::{Lifeline, Watch};
 use crate::storage::{
     Committed, LiveSession, Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOperation, UserOutcome,
 };
+use crate::throttle;
 use crate::tokens::principal::UserId;
 use crate::tokens::revocation::Revocation;
 use crate::tokens::rotation::Policy;
 
 mod admins;
+mod attempts;
 mod batch;
 mod checkpoint;
 mod guest;
@@ -59,6 +61,8 @@ pub struct Rules {
     /// How long endings are kept for access tokens that may still be alive; where an earlier setting was longer, the engine
     /// raises it.
     pub revocations_kept_for: Duration,
+    /// `LOGIN_FAILURES`: how often a password may be guessed; `None` counts nothing.
+    pub throttle: Option<throttle::Policy>,
 }
 
 /// A handle on the engine; dropping it closes the database.

@@ -8,9 +8,10 @@ use rusqlite::params;
 
 use super::batch::{Applied, Unit};
 use super::sessions::{end, new_id};
-use super::{live, users};
+use super::{attempts, live, users};
 use crate::storage::client::InlineText;
 use crate::storage::{Account, Client, EndReason, NewSession, SessionOutcome, UserAgent};
+use crate::throttle::Settlement;
 use crate::tokens::grant::Grant;
 use crate::tokens::refresh::{Generation, SessionId};
 
@@ -23,6 +24,9 @@ pub(super) fn open(unit: &mut Unit<'_>, new: &NewSession) -> Applied<SessionOutc
         }
         let evicted = make_room(unit, &account)?;
         let grant = begin(unit, account, &new.client)?;
+        if let Some(reservation) = &new.reservation {
+            attempts::settle(unit, reservation, Settlement::Succeeded(new.seen.user))?;
+        }
         Ok(SessionOutcome::Opened { grant, evicted })
     })
 }

@@ -9,7 +9,7 @@ use rusqlite::params;
 use uuid::Uuid;
 
 use super::batch::{Applied, Operation, Unit};
-use super::revocations;
+use super::{attempts, revocations};
 use crate::storage::Swept;
 
 /// How long a session's row outlives the session.
@@ -38,6 +38,7 @@ impl Operation for Step {
             )?
             .query_row(params![self.from.0, step], |row| Ok((row.get(0)?, row.get(1)?)))?;
         revocations::forget(unit.connection, unit.now.minus(unit.rules.revocations_kept_for), STEP)?;
+        attempts::sweep(unit, STEP)?;
         let Some(last) = last else { return Ok((Swept::Pass { removed: 0 }, Cursor::default())) };
         let removed = unit
             .connection

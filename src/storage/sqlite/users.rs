@@ -40,6 +40,7 @@ impl Operation for UserOperation {
             Self::SetRoles { user, roles } => set_roles(unit, user, &roles),
             Self::Delete(user) => delete(unit, user),
             Self::DeleteOwn { seen, asked_by } => delete_own(unit, &seen, asked_by),
+            Self::Attempt(attempt) => attempt.apply(unit).map(UserOutcome::Attempt),
         }
     }
 }

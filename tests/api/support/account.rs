@@ -34,7 +34,8 @@ impl TestServer {
 
     /// What a password change comes to once its hashes are made, asked for under a session that is opened for it.
     pub async fn changing_password(&self, seen: Fence, hash: PasswordHash) -> Result<(), Error> {
-        let session = NewSession { seen: seen.clone(), stronger_hash: None, client: Client::default() };
+        let session =
+            NewSession { seen: seen.clone(), stronger_hash: None, client: Client::default(), reservation: None };
         let asked_by = self.services.sessions.open(session).await?.grant.session;
         let change = PasswordChange { seen, hash, asked_by, client: Client::default() };
         self.services.users.change_password(change).await.map(|_| ())
@@ -55,7 +56,7 @@ impl TestServer {
     /// A session that is opened as a login does whose hash needs no change; its access token.
     pub async fn open_session(&self, username: &str) -> String {
         let seen = self.account(username).await.fence();
-        let session = NewSession { seen, stronger_hash: None, client: Client::default() };
+        let session = NewSession { seen, stronger_hash: None, client: Client::default(), reservation: None };
         let opened = self.services.sessions.open(session).await.unwrap();
         self.services.access_tokens.mint(&opened.grant).unwrap().text
     }

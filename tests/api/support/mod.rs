@@ -1,10 +1,12 @@
 //! A real server in its own thread and System, and a client that asks it over HTTP.
 
 pub mod account;
+mod by_hand;
 pub mod calls;
 pub mod forge;
 pub mod in_flight;
 pub mod log;
+mod origin;
 pub mod process;
 mod raw;
 pub mod time;

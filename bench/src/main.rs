@@ -1,0 +1,241 @@
+//! The load bench: the real release binary, driven from a process of its own, beside what it is measured against.
+//!
+//! Owns the command line and the order. Everything is a ratio from one run; the limits stand with the scenarios, what the
+//! numbers mean in docs/performance.md.
+//!
+//! - [`scenarios`]: what is measured, and what must hold
+//! - [`measure`]: rounds and medians; [`report`], [`plot`]: what comes out
+//! - [`driver`]: offers requests; [`work`]: which, and what must be answered; [`http`]: their bytes
+//! - [`process`]: servers, their CPU and memory; [`seed`]: databases with people in them; [`disk`]
+//! - [`baseline`]: the bare server, and bcrypt alone
+
+mod baseline;
+mod disk;
+mod driver;
+mod http;
+mod measure;
+mod plot;
+mod process;
+mod report;
+mod scenarios;
+mod seed;
+mod work;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use clap::{Parser, Subcommand, ValueEnum};
+use latchkey::app;
+use latchkey::config::Settings;
+use latchkey::logging;
+use serde_json::Value;
+
+use self::measure::progress;
+use self::report::Report;
+use self::scenarios::{Binary, Plan, flood, idle, login, profile, renewal};
+
+/// Some limit was missed; a failed run is 1.
+const OVER: u8 = 3;
+
+/// Measures the release binary, which it builds first, and prints one table. Linux only: CPU time and memory are read from
+/// /proc.
+#[derive(Debug, Parser)]
+#[command(
+    name = "latchkey-bench",
+    after_help = "Exit codes: 0 every limit holds, 1 a wrong answer or a failure, 2 wrong argument, 3 over a limit."
+)]
+struct Arguments {
+    /// What to measure: all of it where nothing is named
+    scenarios: Vec<Scenario>,
+    /// Write everything as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Draw the ratios and the latencies
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+    /// Turns of each contender
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of a turn
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Sessions in the database
+    #[arg(long, default_value_t = 100_000)]
+    sessions: usize,
+    /// Requests in flight in the closed loops
+    #[arg(long, default_value_t = 256)]
+    connections: usize,
+    /// bcrypt's cost
+    #[arg(long, default_value_t = 12)]
+    cost: u32,
+    /// A release binary to measure instead of the one that is built; more are shown beside the first
+    #[arg(long = "binary", value_name = "NAME=PATH", value_parser = binary)]
+    binaries: Vec<Binary>,
+    /// Look at every answer of a short run and at no limit
+    #[arg(long)]
+    smoke: bool,
+    #[command(subcommand)]
+    inner: Option<Inner>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Scenario {
+    /// GET /api/profile beside a bare handler
+    Profile,
+    /// POST /api/refresh_token beside a bare handler, and beside a commit each
+    Renewal,
+    /// POST /api/login beside bcrypt
+    Login,
+    /// Four times too many logins beside renewals and profiles
+    Flood,
+    /// Size, memory, start
+    Idle,
+}
+
+/// What the bench starts of itself.
+#[derive(Debug, Subcommand)]
+enum Inner {
+    /// Answer fixed bytes, which standard input holds
+    #[command(hide = true)]
+    ServeBare,
+    /// Serve as the release binary does, with limits that are not settings
+    #[command(hide = true)]
+    ServeVariant {
+        /// The most operations that may share a commit
+        #[arg(long)]
+        largest_batch: Option<usize>,
+        /// How many verified access tokens each worker remembers
+        #[arg(long)]
+        verified_tokens: Option<usize>,
+    },
+}
+
+fn binary(argument: &str) -> Result<Binary> {
+    let (name, path) = argument.split_once('=').context("not NAME=PATH")?;
+    Ok(Binary { name: name.to_owned(), path: fs::canonicalize(path)? })
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(OVER),
+        Err(failure) => {
+            progress(&format!("failed: {failure:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether every limit holds.
+fn run(arguments: Arguments) -> Result<bool> {
+    match arguments.inner {
+        Some(Inner::ServeBare) => baseline::serve().map(|()| true),
+        Some(Inner::ServeVariant { largest_batch, verified_tokens }) => {
+            let mut settings = Settings::load(std::env::vars_os(), None)?;
+            settings.limits.largest_batch = largest_batch.unwrap_or(settings.limits.largest_batch);
+            settings.limits.verified_tokens = verified_tokens.unwrap_or(settings.limits.verified_tokens);
+            let _log = logging::start(&settings)?;
+            app::run(settings)?;
+            Ok(true)
+        }
+        None => bench(&arguments),
+    }
+}
+
+fn bench(arguments: &Arguments) -> Result<bool> {
+    let plan = plan(arguments)?;
+    let mut report = Report { setting: setting(&plan)?, ..Report::default() };
+    let all = [Scenario::Idle, Scenario::Profile, Scenario::Renewal, Scenario::Login, Scenario::Flood];
+    for scenario in all {
+        if !arguments.scenarios.is_empty() && !arguments.scenarios.contains(&scenario) {
+            continue;
+        }
+        match scenario {
+            Scenario::Idle => idle::run(&plan, &mut report)?,
+            Scenario::Profile => profile::run(&plan, &mut report)?,
+            Scenario::Renewal => renewal::run(&plan, &mut report)?,
+            Scenario::Login => login::run(&plan, &mut report)?,
+            Scenario::Flood => flood::run(&plan, &mut report)?,
+        }
+    }
+    report.print();
+    if let Some(file) = &arguments.json {
+        fs::write(file, serde_json::to_string_pretty(&report)?)
+            .with_context(|| format!("writing {}", file.display()))?;
+    }
+    if let Some(file) = &arguments.plot {
+        plot::draw(&report, file)?;
+    }
+    Ok(report.holds())
+}
+
+fn plan(arguments: &Arguments) -> Result<Plan> {
+    ensure!(arguments.seconds > 0.0 && arguments.rounds > 0, "no time to measure in");
+    ensure!(arguments.sessions > arguments.connections * 2, "fewer sessions than the connections need");
+    let binaries = if arguments.binaries.is_empty() { vec![built()?] } else { arguments.binaries.clone() };
+    let executable = std::env::current_exe()?;
+    let ground = executable.parent().context("no folder of this program")?.join("latchkey-bench-runs");
+    fs::create_dir_all(&ground)?;
+    let plan = Plan {
+        rounds: arguments.rounds,
+        span: Duration::from_secs_f64(arguments.seconds),
+        sessions: arguments.sessions,
+        connections: arguments.connections,
+        cost: arguments.cost,
+        cores: std::thread::available_parallelism()?.get(),
+        judged: true,
+        binaries,
+        ground,
+    };
+    if !arguments.smoke {
+        return Ok(plan);
+    }
+    Ok(Plan { rounds: 1, span: Duration::from_secs(1), sessions: 5_000, cost: 8, judged: false, ..plan })
+}
+
+/// Builds the release binary as a user does, and says where it is.
+fn built() -> Result<Binary> {
+    progress("building the release binary");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--release", "--locked", "--package", "latchkey", "--bin", "latchkey"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "the release binary does not build");
+    let messages = String::from_utf8(output.stdout)?;
+    let executable = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)))
+        .next_back();
+    Ok(Binary { name: "latchkey".to_owned(), path: executable.ok_or_else(|| anyhow!("cargo built no binary"))? })
+}
+
+/// What whoever compares two runs must know of each.
+fn setting(plan: &Plan) -> Result<Vec<(String, String)>> {
+    let read = |file: &str| fs::read_to_string(file).unwrap_or_default().trim().to_owned();
+    let processor = read("/proc/cpuinfo")
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("model name").map(|rest| rest.trim_start_matches([' ', '\t', ':']).to_owned())
+        })
+        .unwrap_or_default();
+    let load = read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" ");
+    Ok(vec![
+        ("processor".into(), format!("{processor}, {} cores", plan.cores)),
+        ("kernel".into(), read("/proc/sys/kernel/osrelease")),
+        ("load before (1, 5, 15 min)".into(), load),
+        (
+            "run".into(),
+            format!(
+                "{} rounds of {:?}, {} sessions, {} connections, cost {}",
+                plan.rounds, plan.span, plan.sessions, plan.connections, plan.cost
+            ),
+        ),
+    ])
+}

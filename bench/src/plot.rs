@@ -1,0 +1,101 @@
+//! The picture for docs/performance.md: every ratio beside its limit, and the latencies of renewals.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use plotters::prelude::*;
+
+use crate::report::{Limit, Report};
+
+/// In pixels.
+const WIDTH: u32 = 1100;
+/// Of one bar with its room.
+const BAR: u32 = 34;
+/// Of the lower picture.
+const CURVES: u32 = 420;
+
+/// Draws it into `file`.
+pub fn draw(report: &Report, file: &Path) -> Result<()> {
+    let bars: Vec<Bar> = report.findings.iter().filter_map(Bar::of).collect();
+    let upper = u32::try_from(bars.len())? * BAR + 60;
+    let area = SVGBackend::new(file, (WIDTH, upper + CURVES)).into_drawing_area();
+    area.fill(&WHITE).map_err(|error| anyhow!("{error}"))?;
+    let (top, bottom) = area.split_vertically(upper);
+    ratios(&bars, &top).map_err(|error| anyhow!("{error}"))?;
+    curves(report, &bottom).map_err(|error| anyhow!("{error}"))?;
+    area.present().map_err(|error| anyhow!("{error}"))
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+/// How much of a limit is used: 1 is the limit itself, whichever side of it is the good one.
+struct Bar {
+    words: String,
+    used: f64,
+    within: bool,
+}
+
+impl Bar {
+    fn of(finding: &crate::report::Finding) -> Option<Self> {
+        let ratio = finding.ratio.unwrap_or(f64::INFINITY);
+        let used = match finding.limit? {
+            Limit::AtMost(most) => finding.found / most,
+            Limit::AtLeast(least) => least / finding.found,
+            Limit::RatioAtMost(most) => ratio / most,
+            Limit::RatioAtLeast(least) => least / ratio,
+            Limit::AtMostTimesOr(times, most) => (finding.found / most).min(ratio / times),
+        };
+        Some(Self {
+            words: format!("{}: {}", finding.scenario, finding.measure),
+            used,
+            within: finding.within.unwrap_or(true),
+        })
+    }
+}
+
+fn ratios(bars: &[Bar], area: &Area<'_>) -> Drawn {
+    let count = i32::try_from(bars.len())?;
+    let widest = bars.iter().map(|bar| bar.used).fold(1.2_f64, f64::max).min(3.0);
+    let mut chart = ChartBuilder::on(area)
+        .caption("Share of each limit that is used (1 = the limit)", ("sans-serif", 18))
+        .margin(10)
+        .x_label_area_size(24)
+        .build_cartesian_2d(-1.9_f64..widest, 0..count.max(1))?;
+    chart.configure_mesh().disable_y_mesh().disable_y_axis().x_labels(12).draw()?;
+    for (row, bar) in bars.iter().rev().enumerate() {
+        let row = i32::try_from(row)?;
+        let colour = if bar.within { RGBColor(60, 130, 90) } else { RGBColor(190, 50, 40) };
+        let mut rectangle = Rectangle::new([(0.0, row), (bar.used.min(widest), row + 1)], colour.filled());
+        rectangle.set_margin(8, 8, 0, 0);
+        chart.draw_series([rectangle])?;
+        chart.draw_series([Text::new(bar.words.clone(), (-1.88, row + 1), ("sans-serif", 13))])?;
+    }
+    chart.draw_series([PathElement::new(vec![(1.0, 0), (1.0, count)], BLACK.stroke_width(2))])?;
+    Ok(())
+}
+
+fn curves(report: &Report, area: &Area<'_>) -> Drawn {
+    let shown: Vec<_> = report.turns.iter().filter(|series| series.scenario == "renewal").collect();
+    let slowest = shown.iter().flat_map(|series| &series.latency_ms).map(|(_, ms)| *ms).fold(1.0, f64::max);
+    // The share of answers that took longer, so that each step to the right is one nine more.
+    let nines = |share: f64| -(1.0 - share).log10();
+    let mut chart = ChartBuilder::on(area)
+        .caption("Renewals: latency (ms) by share of answers", ("sans-serif", 18))
+        .margin(10)
+        .x_label_area_size(36)
+        .y_label_area_size(56)
+        .build_cartesian_2d(0.0..4.0, (0.05..slowest * 1.2).log_scale())?;
+    let label = |x: &f64| format!("{}%", 100.0 - 100.0 / 10_f64.powf(*x));
+    chart.configure_mesh().x_labels(5).x_label_formatter(&label).x_desc("answered within").y_desc("ms").draw()?;
+    for (number, series) in shown.iter().enumerate() {
+        let colour = Palette99::pick(number).to_rgba();
+        let points = series.latency_ms.iter().map(|(share, ms)| (nines(*share), ms.max(0.05)));
+        chart
+            .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
+            .label(series.name.clone())
+            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 16, y)], colour.stroke_width(2)));
+    }
+    chart.configure_series_labels().border_style(BLACK).background_style(WHITE.mix(0.8)).draw()?;
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! What was found, for people and for programs.
+//!
+//! Owns the verdict: a finding with a limit is within it or over it, and one that is over is red in the table and `false` in
+//! the JSON. Nothing is left out for being bad.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+
+use serde::Serialize;
+
+use crate::measure::{Round, Turns};
+
+/// Everything of one run.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// The machine and the settings.
+    pub setting: Vec<(String, String)>,
+    /// In the order in which they were found.
+    pub findings: Vec<Finding>,
+    /// Who was how fast in which round.
+    pub turns: Vec<Series>,
+}
+
+/// One number, and what it must keep to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// `profile`, `renewal` …
+    pub scenario: &'static str,
+    /// What was measured.
+    pub measure: String,
+    /// The same of what it is compared with.
+    pub beside: Option<f64>,
+    /// The number.
+    pub found: f64,
+    /// Of both.
+    pub unit: Unit,
+    /// `found` over `beside`, as the median of the rounds' ratios.
+    pub ratio: Option<f64>,
+    /// What must hold.
+    pub limit: Option<Limit>,
+    /// Whether it does; nothing where there is no limit.
+    pub within: Option<bool>,
+}
+
+/// What numbers count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// µs.
+    Microseconds,
+    /// ms.
+    Milliseconds,
+    /// 1/s.
+    PerSecond,
+    /// MiB.
+    Mebibytes,
+    /// How many.
+    Count,
+}
+
+impl Unit {
+    fn symbol(self) -> &'static str {
+        match self {
+            Self::Microseconds => " µs",
+            Self::Milliseconds => " ms",
+            Self::PerSecond => "/s",
+            Self::Mebibytes => " MiB",
+            Self::Count => "",
+        }
+    }
+}
+
+/// What must hold of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// The number itself.
+    AtMost(f64),
+    /// The number itself.
+    AtLeast(f64),
+    /// The ratio.
+    RatioAtMost(f64),
+    /// The ratio.
+    RatioAtLeast(f64),
+    /// The greater of a multiple of what it is compared with, and a number.
+    AtMostTimesOr(f64, f64),
+}
+
+impl Limit {
+    fn allows(self, found: f64, ratio: Option<f64>) -> bool {
+        match self {
+            Self::AtMost(most) => found <= most,
+            Self::AtLeast(least) => found >= least,
+            Self::RatioAtMost(most) => ratio.is_some_and(|ratio| ratio <= most),
+            Self::RatioAtLeast(least) => ratio.is_some_and(|ratio| ratio >= least),
+            Self::AtMostTimesOr(times, most) => found <= most || ratio.is_some_and(|ratio| ratio <= times),
+        }
+    }
+
+    fn words(self, unit: Unit) -> String {
+        match self {
+            Self::AtMost(most) => format!("≤ {most}{}", unit.symbol()),
+            Self::AtLeast(least) => format!("≥ {least}{}", unit.symbol()),
+            Self::RatioAtMost(most) => format!("≤ {most}×"),
+            Self::RatioAtLeast(least) => format!("≥ {least}×"),
+            Self::AtMostTimesOr(times, most) => format!("≤ {times}× or {most}{}", unit.symbol()),
+        }
+    }
+}
+
+impl Finding {
+    /// A number by itself.
+    pub fn new(scenario: &'static str, measure: impl Into<String>, found: f64, unit: Unit) -> Self {
+        Self { scenario, measure: measure.into(), beside: None, found, unit, ratio: None, limit: None, within: None }
+    }
+
+    /// The median of a figure, beside that of another contender.
+    pub fn of(
+        scenario: &'static str,
+        measure: impl Into<String>,
+        (own, other): (&Turns, &Turns),
+        figure: impl Fn(&Round) -> f64,
+        unit: Unit,
+    ) -> Self {
+        Self {
+            beside: Some(other.median(&figure)),
+            ratio: Some(own.ratio_to(other, &figure)),
+            ..Self::new(scenario, measure, own.median(&figure), unit)
+        }
+    }
+
+    /// The same beside another number.
+    pub fn beside(self, other: f64) -> Self {
+        Self { ratio: Some(self.found / other), beside: Some(other), ..self }
+    }
+
+    /// The same with a limit, judged.
+    pub fn limited(self, limit: Limit) -> Self {
+        Self { within: Some(limit.allows(self.found, self.ratio)), limit: Some(limit), ..self }
+    }
+}
+
+/// The rounds of one contender, and its latencies.
+#[derive(Debug, Clone, Serialize)]
+pub struct Series {
+    /// `profile`, `renewal` …
+    pub scenario: &'static str,
+    /// Who.
+    pub name: String,
+    /// One for each.
+    pub rounds: Vec<Round>,
+    /// Share of the answers, and the milliseconds that they took at most.
+    pub latency_ms: Vec<(f64, f64)>,
+}
+
+/// Where the latencies are read off.
+const SHARES: [f64; 9] = [0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999];
+
+impl Series {
+    /// Takes down the turns of a contender.
+    pub fn of(scenario: &'static str, turns: &Turns) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "latencies of one run are far below 2^53 µs")]
+        let read = |share| (share, turns.latency.value_at_quantile(share) as f64 / 1e3);
+        Self { scenario, name: turns.name.clone(), rounds: turns.rounds.clone(), latency_ms: SHARES.map(read).to_vec() }
+    }
+}
+
+impl Report {
+    /// Whether every limit holds.
+    pub fn holds(&self) -> bool {
+        self.findings.iter().all(|finding| finding.within != Some(false))
+    }
+
+    /// The table, in colour where `coloured`.
+    pub fn table(&self, coloured: bool) -> String {
+        let header = ["scenario", "measured", "beside", "Latchkey", "ratio", "limit", ""].map(str::to_owned);
+        let rows: Vec<[String; COLUMNS]> = std::iter::once(header).chain(self.findings.iter().map(cells)).collect();
+        let widths: Vec<usize> = (0..COLUMNS)
+            .map(|column| {
+                rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+            })
+            .collect();
+        let mut table = String::new();
+        for (name, value) in &self.setting {
+            // A string takes every line.
+            writeln!(table, "{name}: {value}").ok();
+        }
+        table.push('\n');
+        for row in rows {
+            let line: String =
+                row.iter()
+                    .zip(&widths)
+                    .enumerate()
+                    // Words to the left, numbers to the right.
+                    .map(|(column, (cell, width))| {
+                        if (2..5).contains(&column) { format!("{cell:>width$}  ") } else { format!("{cell:<width$}  ") }
+                    })
+                    .collect();
+            let colour = match row.last().map(String::as_str) {
+                Some(OVER) if coloured => ("\u{1b}[31m", "\u{1b}[0m"),
+                Some(WITHIN) if coloured => ("\u{1b}[32m", "\u{1b}[0m"),
+                _ => ("", ""),
+            };
+            writeln!(table, "{}{}{}", colour.0, line.trim_end(), colour.1).ok();
+        }
+        table
+    }
+
+    /// Prints the table.
+    pub fn print(&self) {
+        let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        println!("{}", self.table(coloured));
+    }
+}
+
+const COLUMNS: usize = 7;
+const OVER: &str = "OVER";
+const WITHIN: &str = "ok";
+
+fn cells(finding: &Finding) -> [String; COLUMNS] {
+    let number = |number: f64| format!("{}{}", short(number), finding.unit.symbol());
+    [
+        finding.scenario.to_owned(),
+        finding.measure.clone(),
+        finding.beside.map_or_else(String::new, number),
+        number(finding.found),
+        finding.ratio.map_or_else(String::new, |ratio| format!("{}×", short(ratio))),
+        finding.limit.map_or_else(String::new, |limit| limit.words(finding.unit)),
+        finding.within.map_or("", |within| if within { WITHIN } else { OVER }).to_owned(),
+    ]
+}
+
+/// Three digits that matter.
+fn short(number: f64) -> String {
+    let digits = match number.abs() {
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 1.0 || size == 0.0 => 2,
+        _ => 3,
+    };
+    format!("{number:.digits$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(found: f64, beside: f64, limit: Limit) -> Finding {
+        Finding::new("profile", "CPU", found, Unit::Milliseconds).beside(beside).limited(limit)
+    }
+
+    #[test]
+    fn a_limit_says_what_it_allows() {
+        for (found, beside, limit, within) in [
+            (2.0, 1.0, Limit::RatioAtMost(2.0), true),
+            (2.1, 1.0, Limit::RatioAtMost(2.0), false),
+            (0.5, 1.0, Limit::RatioAtLeast(0.5), true),
+            (0.4, 1.0, Limit::RatioAtLeast(0.5), false),
+            (3.0, 9.0, Limit::AtMost(3.0), true),
+            (3.1, 9.0, Limit::AtMost(3.0), false),
+            (3.0, 9.0, Limit::AtLeast(3.0), true),
+            (2.9, 9.0, Limit::AtLeast(3.0), false),
+            (24.0, 1.0, Limit::AtMostTimesOr(4.0, 25.0), true),
+            (39.0, 10.0, Limit::AtMostTimesOr(4.0, 25.0), true),
+            (41.0, 10.0, Limit::AtMostTimesOr(4.0, 25.0), false),
+        ] {
+            assert_eq!(finding(found, beside, limit).within, Some(within), "{found} {beside} {limit:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_over_its_limit_is_red_and_the_run_does_not_hold() {
+        let mut report = Report::default();
+        report.findings.push(finding(1.0, 1.0, Limit::RatioAtMost(2.0)));
+        assert!(report.holds());
+        report.findings.push(finding(3.0, 1.0, Limit::RatioAtMost(2.0)));
+
+        assert!(!report.holds());
+        let table = report.table(true);
+        let red: Vec<&str> = table.lines().filter(|line| line.starts_with("\u{1b}[31m")).collect();
+        assert!(matches!(red[..], [line] if line.contains("OVER")), "{table}");
+        assert!(!report.table(false).contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,193 @@
+//! A database with people in it, and the tokens they hold.
+//!
+//! Owns what a run starts from. Accounts and sessions are written by the service's own storage engine, tokens are made with
+//! the service's own keys, so that what is driven later is what a login would have left behind, without the hours that a
+//! hundred thousand hashes would take.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use actix_web::rt::System;
+use anyhow::{Result, anyhow};
+use latchkey::app;
+use latchkey::clock::Clock;
+use latchkey::config::{Database, Settings};
+use latchkey::lifeline;
+use latchkey::passwords::{Hasher, Password, PasswordHash, Submitted};
+use latchkey::storage::sqlite::Sqlite;
+use latchkey::storage::{
+    Client, LARGEST_BATCH, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, UserAgent, UserOperation,
+    UserOutcome,
+};
+use latchkey::tokens::access::AccessTokens;
+use latchkey::tokens::grant::Grant;
+use latchkey::tokens::principal::{Role, Username};
+use latchkey::tokens::refresh::{RefreshKeys, SessionId};
+use tempfile::TempDir;
+
+/// Everybody's password.
+pub const PASSWORD: &str = "a password of the bench";
+/// The key id that `app` gives the first MAC key.
+const REFRESH_KEY_ID: u8 = 1;
+/// What a browser calls itself, as long as they are.
+const USER_AGENT: &str =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36";
+
+/// A folder with a database, and the settings of those who serve it.
+pub struct World {
+    /// The folder; it goes with this value.
+    pub directory: TempDir,
+    /// The settings, as an environment.
+    pub environment: Vec<(String, String)>,
+}
+
+/// Somebody with a session.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// As registered.
+    pub username: String,
+    /// Their one session.
+    pub session: SessionId,
+    /// Of generation 1.
+    pub refresh_token: String,
+    /// Good for as long as a run takes.
+    pub access_token: String,
+    /// What `GET /api/profile` must answer them.
+    pub profile: String,
+}
+
+impl World {
+    /// A folder below `parent` and settings for it: fresh secrets, a free port, `cost`, and `more`, which wins.
+    pub fn new(parent: &Path, cost: u32, more: &[(&str, &str)]) -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("run-").tempdir_in(parent)?;
+        let secret = || format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
+        let mut environment: Vec<(String, String)> = [
+            ("PORT", "0".to_owned()),
+            ("DATABASE_URL", format!("sqlite://{}", database(directory.path()).display())),
+            ("JWT_SECRET", secret()),
+            ("REFRESH_TOKEN_SECRET", secret()),
+            ("BCRYPT_COST", cost.to_string()),
+            ("ALLOW_WEAK_HASH", "1".to_owned()),
+            ("LOGIN_FAILURES", "off".to_owned()),
+            ("REGISTRATIONS", "off".to_owned()),
+            // Strict: every renewal rotates and is written, so that every successor must be another one.
+            ("REFRESH_GRACE", "0s".to_owned()),
+            // A run of hours would need longer ones.
+            ("ACCESS_TOKEN_TTL", "1d".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec();
+        for (name, value) in more {
+            environment.retain(|(known, _)| known != name);
+            environment.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        Ok(Self { directory, environment })
+    }
+
+    /// The settings that a server with this environment has.
+    pub fn settings(&self) -> Result<Settings> {
+        Ok(Settings::load(self.environment.iter().cloned(), None)?)
+    }
+
+    /// The database's file.
+    pub fn database(&self) -> PathBuf {
+        database(self.directory.path())
+    }
+
+    /// The same database with the same secrets once more, for a server beside the first. Nobody may have either open.
+    pub fn copy(&self, parent: &Path) -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("run-").tempdir_in(parent)?;
+        let copy = database(directory.path());
+        std::fs::copy(self.database(), &copy)?;
+        let mut environment = self.environment.clone();
+        environment.retain(|(name, _)| name != "DATABASE_URL");
+        environment.push(("DATABASE_URL".to_owned(), format!("sqlite://{}", copy.display())));
+        Ok(Self { directory, environment })
+    }
+
+    /// Adds so many accounts, each with one session.
+    pub fn people(&self, count: usize) -> Result<Vec<Person>> {
+        let settings = self.settings()?;
+        let password =
+            Password::parse(&Submitted::new(PASSWORD.to_owned())).map_err(|refusal| anyhow!("{refusal:?}"))?;
+        let hash = Hasher::new(settings.bcrypt_cost).hash(&password)?;
+        let keys = Keys::of(&settings)?;
+        let grants = System::new().block_on(open_sessions(&settings, &hash, count))?;
+        grants.iter().map(|grant| keys.person(grant)).collect()
+    }
+}
+
+fn database(directory: &Path) -> PathBuf {
+    directory.join("latchkey.db")
+}
+
+async fn open_sessions(settings: &Settings, hash: &PasswordHash, count: usize) -> Result<Vec<Grant>> {
+    let (watch, _deaths) = lifeline::watch();
+    let Database::Sqlite(path) = &settings.database;
+    let storage: Arc<dyn Storage> = Arc::new(Sqlite::open(path, app::rules(settings), &Clock::system(), &watch)?);
+    let mut grants = Vec::with_capacity(count);
+    let numbers: Vec<usize> = (0..count).collect();
+    for batch in numbers.chunks(LARGEST_BATCH) {
+        let created = batch.iter().map(|number| create(*number, hash)).collect::<Result<_>>()?;
+        let created = storage.users(created).await?.outcomes;
+        let opened = created.into_iter().map(|outcome| open(outcome?)).collect::<Result<_>>()?;
+        for outcome in storage.sessions(opened).await?.outcomes {
+            match outcome? {
+                SessionOutcome::Opened { grant, .. } => grants.push(grant),
+                other => return Err(anyhow!("no session was opened: {other:?}")),
+            }
+        }
+    }
+    storage.close().await;
+    Ok(grants)
+}
+
+fn create(number: usize, hash: &PasswordHash) -> Result<UserOperation> {
+    let username = Username::parse(&format!("person{number:07}"))?;
+    Ok(UserOperation::Create(NewUser { username, hash: hash.clone(), roles: vec![Role::User] }))
+}
+
+fn open(created: UserOutcome) -> Result<SessionOperation> {
+    let UserOutcome::Created(account) = created else { return Err(anyhow!("no user was created")) };
+    Ok(SessionOperation::Open(NewSession {
+        seen: account.fence(),
+        stronger_hash: None,
+        client: Client { user_agent: Some(UserAgent::of(USER_AGENT.as_bytes())), ip: Some([127, 0, 0, 1].into()) },
+        reservation: None,
+    }))
+}
+
+/// What a server with the same settings signs with.
+struct Keys {
+    access: AccessTokens,
+    refresh: RefreshKeys,
+}
+
+impl Keys {
+    fn of(settings: &Settings) -> Result<Self> {
+        let access = AccessTokens::hs256(
+            &settings.jwt_secret,
+            &settings.jwt_issuer,
+            &settings.jwt_audience,
+            settings.access_token_ttl,
+        )?;
+        Ok(Self { access, refresh: RefreshKeys::new(REFRESH_KEY_ID, &settings.refresh_token_secret) })
+    }
+
+    fn person(&self, grant: &Grant) -> Result<Person> {
+        let access_token = self.access.mint(grant)?.text;
+        let expires_at = self.access.verify(&access_token, grant.granted_at)?.expires_at;
+        let name = grant.principal.username.as_str();
+        let (id, session, ends) = (grant.principal.id, grant.session.0, expires_at.to_rfc3339());
+        let profile = format!(
+            r#"{{"message":"Welcome, {name}! This is protected data.","user":{{"id":"{id}","username":"{name}","roles":["user"]}},"session_id":"{session}","expires_at":"{ends}"}}"#
+        );
+        Ok(Person {
+            username: name.to_owned(),
+            session: grant.session,
+            refresh_token: self.refresh.mint(grant.session, grant.generation).expose().to_owned(),
+            access_token,
+            profile,
+        })
+    }
+}

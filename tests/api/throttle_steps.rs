@@ -1,0 +1,149 @@
+//! What becomes of an attempt between its reservation and its end.
+
+use std::time::Duration;
+
+use actix_web::test;
+use latchkey::actors::{self, NewSession};
+use serde_json::{Value, json};
+
+use crate::support::{PASSWORD, TestServer};
+
+/// Status and body of a login that was reserved before `meanwhile` and goes on after it; nothing where that says that the
+/// client hangs up.
+async fn login_while(
+    server: &TestServer,
+    password: &str,
+    meanwhile: impl Future<Output = Client>,
+) -> Option<(u16, Value)> {
+    let login = test::TestRequest::post().uri("/api/login");
+    answer_while(server, login.set_json(json!({"username": "alice", "password": password})), meanwhile).await
+}
+
+/// The same of a deletion under this access token.
+async fn deletion_while(
+    server: &TestServer,
+    bearer: &str,
+    password: &str,
+    meanwhile: impl Future<Output = Client>,
+) -> Option<(u16, Value)> {
+    let deletion = test::TestRequest::post().uri("/api/delete_account");
+    let deletion = deletion.insert_header(("authorization", format!("Bearer {bearer}")));
+    answer_while(server, deletion.set_json(json!({ "password": password })), meanwhile).await
+}
+
+async fn answer_while(
+    server: &TestServer,
+    request: test::TestRequest,
+    meanwhile: impl Future<Output = Client>,
+) -> Option<(u16, Value)> {
+    let answer = server.begun(request).await;
+    // What is asked of the store from here on comes behind the reservation.
+    server.services.users.ping().await.unwrap();
+    match meanwhile.await {
+        Client::Waits => Some(answer.await),
+        Client::HangsUp => None,
+    }
+}
+
+enum Client {
+    Waits,
+    HangsUp,
+}
+
+/// What happens while a client waits.
+async fn waiting(meanwhile: impl Future<Output = ()>) -> Client {
+    meanwhile.await;
+    Client::Waits
+}
+
+/// Where a second failure is one too many.
+async fn server() -> TestServer {
+    let server = TestServer::with(&[("LOGIN_FAILURES", "1 per 15m")]).await;
+    assert_eq!(server.register("alice", PASSWORD).await.status, 201);
+    server
+}
+
+#[actix_web::test]
+async fn an_attempt_that_the_service_was_too_busy_for_is_given_back() {
+    let server = server().await;
+
+    let too_late = waiting(async { server.clock.advance(Duration::from_secs(5)) });
+    let (status, body) = login_while(&server, "a wrong password", too_late).await.unwrap();
+
+    assert_eq!((status, &body["code"]), (503, &json!("overloaded")));
+    assert_eq!(server.number("SELECT count(*) FROM login_failures"), 0);
+    server.login("alice", "a wrong password").await.assert_problem(401, "invalid_credentials");
+    server.login("alice", PASSWORD).await.assert_problem(429, "too_many_attempts");
+}
+
+#[actix_web::test]
+async fn a_client_that_hangs_up_has_failed() {
+    let server = server().await;
+
+    let answer = login_while(&server, "a wrong password", async { Client::HangsUp }).await;
+
+    assert!(answer.is_none());
+    server.login("alice", PASSWORD).await.assert_problem(429, "too_many_attempts");
+}
+
+#[actix_web::test]
+async fn a_login_that_begins_anew_is_one_attempt() {
+    let server = server().await;
+
+    // Another hash of the same password, as a login at the same time makes one where the cost was raised.
+    let rehash = waiting(server.change_password("alice", PASSWORD));
+    let (status, body) = login_while(&server, PASSWORD, rehash).await.unwrap();
+
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(server.number("SELECT count(*) FROM login_failures"), 0);
+}
+
+#[actix_web::test]
+async fn a_login_that_a_password_change_overtook_stays_a_failure() {
+    let server = server().await;
+
+    let change = waiting(server.change_password("alice", "another password"));
+    let (status, body) = login_while(&server, PASSWORD, change).await.unwrap();
+
+    assert_eq!((status, &body["code"]), (401, &json!("invalid_credentials")));
+    server.login("alice", "another password").await.assert_problem(429, "too_many_attempts");
+}
+
+#[actix_web::test]
+async fn a_password_asked_for_again_that_the_service_was_too_busy_for_is_given_back() {
+    let server = server().await;
+    let bearer = server.open_session("alice").await;
+
+    let too_late = waiting(async { server.clock.advance(Duration::from_secs(5)) });
+    let (status, body) = deletion_while(&server, &bearer, "a wrong password", too_late).await.unwrap();
+
+    assert_eq!((status, &body["code"]), (503, &json!("overloaded")));
+    assert_eq!(server.number("SELECT count(*) FROM login_failures"), 0);
+}
+
+#[actix_web::test]
+async fn whoever_is_asked_for_the_password_again_and_hangs_up_has_failed() {
+    let server = server().await;
+    let bearer = server.open_session("alice").await;
+
+    let answer = deletion_while(&server, &bearer, "a wrong password", async { Client::HangsUp }).await;
+
+    assert!(answer.is_none());
+    server.deleting_account(&bearer, PASSWORD).await.assert_problem(429, "too_many_attempts");
+}
+
+#[actix_web::test]
+async fn what_begins_anew_after_a_rehash_holds_one_place_at_a_time() {
+    let server = server().await;
+    let bearer = server.open_session("alice").await;
+    let seen = server.account("alice").await.fence();
+    let stronger_hash = Some(server.hash_of(PASSWORD).await);
+    let login = NewSession { seen, stronger_hash, client: actors::Client::default(), reservation: None };
+
+    let rehashed = waiting(async {
+        server.services.sessions.open(login).await.unwrap();
+    });
+    let answer = deletion_while(&server, &bearer, PASSWORD, rehashed).await;
+
+    assert_eq!(answer.map(|(status, _)| status), Some(204));
+}
