@@ -23,7 +23,7 @@ use crate::actors::password_hasher::Hashing;
 use crate::actors::refresh_tokens::{RefreshTokens, Sessions};
 use crate::actors::user_store::UserStore;
 use crate::clock::Clock;
-use crate::config::{Database, PasswordPolicy, Settings};
+use crate::config::{Database, Settings};
 use crate::error::Error;
 use crate::events;
 use crate::handlers;
@@ -56,6 +56,9 @@ const STOP_SLACK: Duration = Duration::from_secs(15);
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 /// Between two steps of one look.
 const SWEEP_STEP_PAUSE: Duration = Duration::from_millis(100);
+/// Between two looks at what other processes ended: the access tokens of whoever the command line disables are refused within a
+/// second, and a service that has nothing to do asks SQLite one question in that time.
+const FOLLOW_PAUSE: Duration = Duration::from_millis(250);
 /// Counters of failed logins that are kept at most: some 10 MB of the database (docs/adr/0009-throttling.md).
 const MOST_COUNTERS: u32 = 100_000;
 /// The key id in refresh tokens while there is one key.
@@ -127,6 +130,7 @@ impl Server {
             &watch,
         );
         sweep_for_ever(&arbiter.handle(), sessions.clone());
+        follow_for_ever(&arbiter.handle(), sessions.clone());
         let hasher = Arc::new(Hasher::new(settings.bcrypt_cost));
         let hashing = Hashing::start(Arc::clone(&hasher), settings.hash_threads, settings.hash_max_wait, clock.clone());
         let keys = Keys::new(&settings.refresh_token_secret);
@@ -136,10 +140,7 @@ impl Server {
             users,
             sessions,
             hashing,
-            password_policy: match settings.password_policy {
-                PasswordPolicy::Basic => Policy::Basic,
-                PasswordPolicy::Nist => Policy::Nist,
-            },
+            password_policy: Policy::from(settings.password_policy),
             access_tokens: AccessTokens::hs256(
                 &settings.jwt_secret,
                 &settings.jwt_issuer,
@@ -264,6 +265,16 @@ fn sweep_for_ever(arbiter: &ArbiterHandle, sessions: Sessions) {
                 Ok(Swept::Pass { .. }) | Err(_) => SWEEP_PAUSE,
             };
             rt::time::sleep(pause).await;
+        }
+    });
+}
+
+fn follow_for_ever(arbiter: &ArbiterHandle, sessions: Sessions) {
+    arbiter.spawn(async move {
+        loop {
+            rt::time::sleep(FOLLOW_PAUSE).await;
+            // A storage that does not answer is reported by its own death, and the next look finds what this one did not.
+            sessions.follow().await.ok();
         }
     });
 }

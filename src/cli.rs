@@ -2,11 +2,18 @@
 //!
 //! Owns what the process tells whoever started it: what was asked for on standard output, a failure in one line on standard
 //! error, and an exit code. Settings are read and checked before anything else happens and before any thread starts. Only
-//! `serve` makes anything; the other commands look.
+//! `serve` makes anything, and `users` where it adds accounts to a database that is not there yet.
 //!
 //! arguments -> [`Settings`] -> logging -> the command -> exit code
+//!
+//! Accounts and sessions: `users`, `sessions`; beside a server that may run: `visit`.
 
+mod failure;
 mod healthcheck;
+mod sessions;
+mod typed;
+mod users;
+mod visit;
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -15,7 +22,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use serde::Serialize;
 
+use self::failure::Failure;
+use self::sessions::Sessions;
+use self::users::Users;
 use crate::app;
 use crate::config::{Settings, SettingsError};
 use crate::logging;
@@ -51,6 +62,14 @@ HEALTHCHECK CMD [\"latchkey\", \"healthcheck\"]
 
 Exit codes: 0 it answered 200, 1 anything else.";
 
+const AFTER_HELP_ACCOUNTS: &str = "\
+Run it as the user that the server runs as, with the same DATABASE_URL; the
+secrets are not needed. A server that runs sees every change with the next
+request, and refuses the access tokens of what ended within a second. USER is a
+name, whatever the case, or an id; what is written like an id is never a name.
+
+Exit codes: 0 done, 1 failed, 2 wrong argument, 78 a setting was refused.";
+
 /// What was asked for; what clap says about the program itself comes from Cargo.toml.
 #[derive(Debug, Parser)]
 #[command(name = "latchkey", version, about, long_about = None, after_help = AFTER_HELP)]
@@ -59,7 +78,7 @@ struct Arguments {
     command: Option<Command>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server until it is told to stop (also what happens without a command)
     Serve,
@@ -73,6 +92,12 @@ enum Command {
         #[arg(long)]
         live: bool,
     },
+    /// Add, list and change accounts, also while the server runs
+    #[command(subcommand, after_help = AFTER_HELP_ACCOUNTS)]
+    Users(Users),
+    /// List and end sessions, also while the server runs
+    #[command(subcommand, after_help = AFTER_HELP_ACCOUNTS)]
+    Sessions(Sessions),
 }
 
 /// Does what the arguments say. The code it answers with is the process's.
@@ -98,6 +123,18 @@ pub fn run() -> ExitCode {
             Err(refusal) => refused(&refusal),
         },
         Command::Healthcheck { live } => healthcheck(live),
+        Command::Users(command) => ended(users::run(command)),
+        Command::Sessions(command) => ended(sessions::run(command)),
+    }
+}
+
+fn ended(done: Result<(), Failure>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure);
+            ExitCode::from(failure.code)
+        }
     }
 }
 
@@ -146,10 +183,16 @@ fn serve(settings: Settings) -> ExitCode {
     }
 }
 
-/// What a command was asked for. Whoever closed standard output does not want it.
-fn answer(words: &str) {
+/// What a command was asked for. Whoever closed standard output does not want it: false.
+fn answer(words: &str) -> bool {
     let mut out = std::io::stdout();
-    out.write_all(words.as_bytes()).and_then(|()| out.flush()).ok();
+    out.write_all(words.as_bytes()).and_then(|()| out.flush()).is_ok()
+}
+
+/// One JSON object with a line end.
+fn json_line(object: &impl Serialize) -> String {
+    // What is shown is made of text and numbers, of which there is always an object.
+    serde_json::to_string(object).map_or_else(|_| String::new(), |object| object + "\n")
 }
 
 /// One line on standard error. Where that is closed there is nobody to tell; `eprintln!` would panic.

@@ -7,7 +7,8 @@
 //! environment over `.env` (`source`) -> each value (`parse`) -> the values against each other (`Settings::agree`)
 //! -> the secrets (`secrets`), found or made last, so that a refused start leaves nothing behind
 //!
-//! [`Settings::load`] is for a start. [`Settings::check`] and [`Settings::address`] look and make nothing.
+//! [`Settings::load`] is for a start. [`Settings::check`] and [`Settings::address`] look and make nothing, and
+//! [`Settings::beside_a_server`] only where the first account comes before the first start.
 //!
 //! - `catalogue`: the names and the defaults
 //! - `effective`: what the settings come to, without the secrets
@@ -158,6 +159,27 @@ impl Settings {
         let settings = Self::without_secrets(&source)?;
         let kept = Secrets::check(&source, &settings.database)?;
         Ok(effective::all(&source, &settings, kept.as_ref()))
+    }
+
+    /// Everything but the secrets, which stay empty, for whoever works on the database beside a server. Where `makes` and there is
+    /// no database, the secrets are made if they are not given, as [`Settings::load`] does: beside one that holds something it
+    /// would refuse to.
+    pub fn beside_a_server<K, V>(
+        environment: impl IntoIterator<Item = (K, V)>,
+        dotenv: Option<&Path>,
+        makes: bool,
+    ) -> Result<Self, SettingsError>
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let source = Source::gather(environment, dotenv)?;
+        let settings = Self::without_secrets(&source)?;
+        let Database::Sqlite(path) = &settings.database;
+        if makes && !kept::holds_something(path) {
+            Secrets::load(&source, &settings.database)?;
+        }
+        Ok(settings)
     }
 
     /// `HOST` and `PORT` alone, for whoever asks a server that runs already.

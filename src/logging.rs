@@ -17,6 +17,7 @@ use tracing_subscriber::{fmt, registry};
 
 use self::buffer::{Buffer, Flush};
 use self::one_line::OneLine;
+pub use self::one_line::escaped;
 use self::stamp::Stamp;
 use crate::config::{LogFormat, Settings};
 

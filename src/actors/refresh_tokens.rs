@@ -148,6 +148,12 @@ impl Sessions {
         ask(&self.0, Sweep).await
     }
 
+    /// Learns what other processes ended since it last asked; their access tokens are refused from the answer on. How many
+    /// endings were read.
+    pub async fn follow(&self) -> Result<usize> {
+        ask(&self.0, Follow).await
+    }
+
     /// Answers where the actor and the storage behind it do.
     pub async fn ping(&self) -> Result<()> {
         ask(&self.0, Ping).await
@@ -229,6 +235,26 @@ impl Handler<Sweep> for RefreshTokens {
             self.revocations.prune(now);
         }
         self.storage.sweep().boxed_local()
+    }
+}
+
+/// Publishes the endings of other processes, as a commit's own are: before it is answered.
+#[derive(Message)]
+#[rtype(result = "Result<usize>")]
+struct Follow;
+
+impl Handler<Follow> for RefreshTokens {
+    type Result = ResponseFuture<Result<usize>>;
+
+    fn handle(&mut self, _: Follow, _: &mut Self::Context) -> Self::Result {
+        let endings = self.storage.endings_of_others();
+        let revocations = Arc::clone(&self.revocations);
+        async move {
+            let endings = endings.await?;
+            endings.iter().for_each(|ending| revocations.publish(*ending));
+            Ok(endings.len())
+        }
+        .boxed_local()
     }
 }
 

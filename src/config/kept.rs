@@ -69,11 +69,16 @@ pub(super) fn find_or_make(path: &Path, database: &Path) -> Result<Secrets, Prob
 /// other secrets than its own, everybody would be told for good that their token is unknown. Makes nothing.
 pub(super) fn look(path: &Path, database: &Path) -> Result<Option<Secrets>, Problem> {
     let found = find(path)?;
-    if found.is_none() && fs::metadata(database).is_ok_and(|about| about.len() > 0) {
+    if found.is_none() && holds_something(database) {
         // Many may start together: who made the database meanwhile made the secrets before it.
         return find(path)?.ok_or(LOST.into()).map(Some);
     }
     Ok(found)
+}
+
+/// Whether a database is not new.
+pub(super) fn holds_something(database: &Path) -> bool {
+    fs::metadata(database).is_ok_and(|about| about.len() > 0)
 }
 
 fn find(path: &Path) -> Result<Option<Secrets>, Problem> {

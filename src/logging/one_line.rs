@@ -35,7 +35,7 @@ impl<W: io::Write> io::Write for Escaping<W> {
         if text.iter().fold(true, |plain, byte| plain & (0x20..0x7f).contains(byte)) {
             self.0.write_all(line)?;
         } else {
-            self.0.write_all(escaped(&String::from_utf8_lossy(text)).as_bytes())?;
+            self.0.write_all((escaped(&String::from_utf8_lossy(text)) + "\n").as_bytes())?;
         }
         Ok(line.len())
     }
@@ -45,7 +45,8 @@ impl<W: io::Write> io::Write for Escaping<W> {
     }
 }
 
-fn escaped(text: &str) -> String {
+/// The text, with everything in it escaped that misleads whoever reads it as a line.
+pub fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len() + 32);
     for char in text.chars() {
         if misleads(char) {
@@ -54,7 +55,6 @@ fn escaped(text: &str) -> String {
             line.push(char);
         }
     }
-    line.push('\n');
     line
 }
 

@@ -12,6 +12,7 @@ use std::iter::successors;
 use zeroize::Zeroizing;
 
 use super::{Password, Submitted, common};
+use crate::config::PasswordPolicy;
 use crate::error::{Error, PasswordRefusal, Result};
 use crate::tokens::principal::Username;
 
@@ -30,6 +31,15 @@ pub enum Policy {
     Basic,
     /// At least 15 characters, not a common password and not made of the username.
     Nist,
+}
+
+impl From<PasswordPolicy> for Policy {
+    fn from(setting: PasswordPolicy) -> Self {
+        match setting {
+            PasswordPolicy::Basic => Self::Basic,
+            PasswordPolicy::Nist => Self::Nist,
+        }
+    }
 }
 
 impl Policy {

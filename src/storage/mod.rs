@@ -62,6 +62,10 @@ pub trait Storage: Send + Sync + 'static {
     /// The endings that access tokens may still be alive of.
     fn revocations(&self) -> BoxFuture<'static, Result<Vec<Revocation>>>;
 
+    /// The endings that another process may have written since [`Storage::revocations`] or this was last asked; some may be known
+    /// already. None, for the price of one look, where no other process wrote anything.
+    fn endings_of_others(&self) -> BoxFuture<'static, Result<Vec<Revocation>>>;
+
     /// Takes one small step through the sessions and removes those that were over for long, and endings that no access
     /// token can outlive. One pass is done when it answers [`Swept::Pass`]. In a service that has become quiet it notes once
     /// that the last windows were lived through, so that a restart does not open them again.
@@ -149,6 +153,8 @@ pub enum EndReason {
     Reuse,
     /// Its owner picked it from the list of their sessions.
     Revoked,
+    /// Whoever administers the service picked it.
+    Administrator,
     /// Its owner opened more sessions than they may have, and this one was not renewed for the longest time.
     Evicted,
 }
@@ -160,6 +166,7 @@ impl EndReason {
             Self::Logout => "logout",
             Self::Reuse => "reuse",
             Self::Revoked => "revoked",
+            Self::Administrator => "administrator",
             Self::Evicted => "evicted",
         }
     }
@@ -197,6 +204,11 @@ pub enum UserOperation {
     Create(NewUser),
     /// Looks an account up by name, without regard to case.
     Find(Username),
+    /// Looks an account up by its id.
+    FindById(UserId),
+    /// Adds an account that was somewhere else before, hash and all; one that is there exactly like that is found. Refused with
+    /// [`Error::UsernameTaken`](crate::error::Error::UsernameTaken) where the name is another account's.
+    Import(NewUser),
     /// Sets a new password, ends every session and opens one. Refused with
     /// [`Error::InvalidToken`](crate::error::Error::InvalidToken) where the session that asks is not live, with
     /// [`Error::AccountChanged`](crate::error::Error::AccountChanged) where the account is not what the old password was checked against.
@@ -282,6 +294,12 @@ pub struct Account {
 }
 
 impl Account {
+    /// Whether this is what importing `user` again would make: the name as it is written, the hash and the roles.
+    pub fn is(&self, user: &NewUser) -> bool {
+        let roles = &self.principal.roles;
+        self.principal.username == user.username && self.hash == user.hash && *roles == user.roles
+    }
+
     /// What a later write must find unchanged.
     pub fn fence(&self) -> Fence {
         Fence { user: self.principal.id, epoch: self.epoch, hash: self.hash.clone() }

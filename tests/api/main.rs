@@ -29,6 +29,7 @@ mod log_lines;
 mod login;
 mod logout;
 mod operations;
+mod others;
 mod overload;
 mod overtaken;
 mod password;

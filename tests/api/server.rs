@@ -226,6 +226,10 @@ impl Storage for Fatal {
         panic!("on purpose")
     }
 
+    fn endings_of_others(&self) -> futures_util::future::BoxFuture<'static, Result<Vec<Revocation>, Error>> {
+        panic!("on purpose")
+    }
+
     fn sweep(&self) -> futures_util::future::BoxFuture<'static, Result<Swept, Error>> {
         panic!("on purpose")
     }

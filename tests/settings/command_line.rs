@@ -44,11 +44,11 @@ fn help_and_version_need_no_settings_and_a_wrong_argument_ends_with_2() {
     let wrong = latchkey(&place, &["swerve"], &refused);
 
     let help = String::from_utf8(help.stdout).unwrap();
-    for word in ["serve", "check-config", "healthcheck", ".env", "Exit codes"] {
+    for word in ["serve", "check-config", "healthcheck", "users", "sessions", ".env", "Exit codes"] {
         assert!(help.contains(word), "{word} in\n{help}");
     }
     assert!(version.status.success());
-    for command in ["serve", "check-config", "healthcheck"] {
+    for command in ["serve", "check-config", "healthcheck", "users", "sessions"] {
         assert!(latchkey(&place, &[command, "--help"], &refused).status.success(), "{command}");
     }
     assert_eq!(String::from_utf8(version.stdout).unwrap(), format!("latchkey {}\n", env!("CARGO_PKG_VERSION")));

@@ -184,6 +184,11 @@ impl Database {
         endings(&self.wait(self.storage.revocations()).unwrap())
     }
 
+    /// What others may have ended since this was last asked.
+    pub fn endings_of_others(&self) -> Vec<Ended> {
+        endings(&self.wait(self.storage.endings_of_others()).unwrap())
+    }
+
     /// A user's live sessions, as they are shown.
     pub fn live(&self, account: &Account) -> Vec<LiveSession> {
         self.wait(self.storage.live_sessions(account.principal.id)).unwrap()
@@ -228,6 +233,10 @@ pub fn disabling(user: UserId, disabled: bool) -> UserOperation {
 
 pub fn giving(user: UserId, roles: Vec<Role>) -> UserOperation {
     administering(user, Act::Change(AccountChange { roles: Some(roles), disabled: None }))
+}
+
+pub fn ending_all(user: UserId) -> UserOperation {
+    administering(user, Act::EndSessions)
 }
 
 pub fn deleting(user: UserId) -> UserOperation {

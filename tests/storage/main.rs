@@ -5,15 +5,18 @@
 //!
 //! - [`users`], [`sessions`], [`rotation`]: what the operations do, and what they leave alone
 //! - [`session_limit`]: how many a user may have
+//! - [`imports`]: accounts that come from elsewhere
 //! - [`own_deletion`]: an owner who goes, and the admin who must stay
 //! - [`administration`]: what is done to an account by others, and what they are shown
 //! - [`listing`]: what an owner is shown of their sessions
+//! - [`others`]: what another process ends
 //! - [`attempts`], [`attempts_bounded`], [`attempts_model`]: guesses, how many rows they may take, and what they add up to
 //! - [`batches`]: what it means to share a transaction
 //! - [`failing_statements`]: an operation that fails half-way leaves nothing of itself behind
 //! - [`sweep`]: what is removed, and when
 //! - [`restart`]: what a later process finds
 //! - [`sqlite_file`], [`sqlite_faults`]: the file, and a disk that fails under it
+//! - [`sqlite_guest`]: another process that writes beside the one that serves
 
 #![expect(
     clippy::unwrap_used,
@@ -45,7 +48,9 @@ mod child;
 mod database;
 mod engine;
 mod failing_statements;
+mod imports;
 mod listing;
+mod others;
 mod own_deletion;
 mod restart;
 mod rotation;
@@ -54,5 +59,6 @@ mod sessions;
 mod sqlite;
 mod sqlite_faults;
 mod sqlite_file;
+mod sqlite_guest;
 mod sweep;
 mod users;

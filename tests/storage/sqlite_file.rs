@@ -10,6 +10,20 @@ use latchkey::lifeline;
 use crate::database::{Database, creation_of_bytes, logout, told, usual_rules};
 use crate::sqlite::SqliteEngine;
 
+/// Takes back what every migration did but the first.
+pub const BACK_TO_THE_FIRST_SCHEMA: &str = "
+    DROP INDEX live_sessions_by_user;
+    DROP INDEX enabled_admins;
+    ALTER TABLE service DROP COLUMN endings_kept_for;
+    ALTER TABLE service DROP COLUMN longer_kept_for;
+    ALTER TABLE service DROP COLUMN longer_until;
+    DROP TRIGGER known_addresses_go;
+    DROP TABLE known_addresses;
+    DROP TABLE login_failures;
+    DROP TABLE login_failure_rows;
+    CREATE INDEX sessions_by_user ON sessions (user_id);
+    DELETE FROM schema_migrations WHERE number > 1";
+
 #[test]
 fn the_files_and_their_directory_are_their_owners_alone() {
     let place = tempfile::tempdir().unwrap();
@@ -72,19 +86,7 @@ fn a_database_of_the_first_schema_is_brought_up_to_date_with_all_that_is_in_it()
     let alice = db.account("alice");
     let session = db.session(&alice).session;
     db.close();
-    db.engine.sql(
-        "DROP INDEX live_sessions_by_user;
-         DROP INDEX enabled_admins;
-         ALTER TABLE service DROP COLUMN endings_kept_for;
-         ALTER TABLE service DROP COLUMN longer_kept_for;
-         ALTER TABLE service DROP COLUMN longer_until;
-         DROP TRIGGER known_addresses_go;
-         DROP TABLE known_addresses;
-         DROP TABLE login_failures;
-         DROP TABLE login_failure_rows;
-         CREATE INDEX sessions_by_user ON sessions (user_id);
-         DELETE FROM schema_migrations WHERE number > 1",
-    );
+    db.engine.sql(BACK_TO_THE_FIRST_SCHEMA);
 
     let clock = db.clock.clone();
     let db = db.reopened(clock);

@@ -7,13 +7,14 @@ use latchkey::tokens::revocation::Ended;
 use uuid::Uuid;
 
 use crate::database::{
-    DAY, Database, creation, deleting, disabling, endings, giving, granted, hash, logout, password_change, presenting,
-    search, told,
+    DAY, Database, creation, deleting, disabling, ending_all, endings, giving, granted, hash, logout, password_change,
+    presenting, search, told,
 };
 use crate::engine::Engine;
 
 every_engine![
     an_account_is_found_whatever_the_case_and_shown_as_registered,
+    an_account_is_found_by_its_id,
     nobody_has_a_name_that_nobody_registered,
     a_name_is_taken_whatever_its_case,
     the_first_of_two_creations_in_a_batch_wins_and_the_batch_goes_on,
@@ -23,6 +24,7 @@ every_engine![
     a_password_change_opens_the_only_session_that_lives,
     logging_out_everywhere_ends_every_session_and_leaves_the_account,
     under_a_session_that_is_not_live_nobody_is_logged_out,
+    an_administrator_ends_every_session_of_a_user_and_leaves_the_account,
     disabling_ends_every_session_and_enabling_revives_none,
     a_role_change_refuses_access_tokens_and_leaves_sessions_alone,
     a_deletion_ends_every_session_and_frees_the_name,
@@ -46,6 +48,17 @@ fn an_account_is_found_whatever_the_case_and_shown_as_registered(engine: Box<dyn
     assert_eq!(created.hash, hash("a hash of Alice.B's"));
     assert_eq!((created.disabled, created.epoch, created.principal.version), (false, Epoch(1), Version(1)));
     assert!(created.created_at >= before);
+}
+
+fn an_account_is_found_by_its_id(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    db.account("alice");
+    let bob = db.account("bob");
+
+    let done =
+        db.users(vec![UserOperation::FindById(bob.principal.id), UserOperation::FindById(UserId(Uuid::from_u128(7)))]);
+
+    assert_eq!(told(&done), ["found bob", "found nobody"]);
 }
 
 fn nobody_has_a_name_that_nobody_registered(engine: Box<dyn Engine>) {
@@ -192,6 +205,23 @@ fn under_a_session_that_is_not_live_nobody_is_logged_out(engine: Box<dyn Engine>
     assert_eq!(db.present(live, 1), "granted 2");
 }
 
+fn an_administrator_ends_every_session_of_a_user_and_leaves_the_account(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let (alice, bob) = (db.account("alice"), db.account("bob"));
+    let (phone, laptop, bobs) = (db.session(&alice), db.session(&alice), db.session(&bob));
+
+    let done = db.users(vec![ending_all(alice.principal.id)]);
+
+    assert_eq!(told(&done), ["changed"]);
+    assert_eq!(endings(&done.revocations), [everybody_below(&alice, 2)]);
+    assert_eq!(db.kept_endings(), [everybody_below(&alice, 2)]);
+    assert_eq!(db.present(phone.session, 1), "refused: revoked");
+    assert_eq!(db.present(laptop.session, 1), "refused: revoked");
+    assert_eq!(db.present(bobs.session, 1), "granted 2");
+    let changed = db.find("alice").unwrap();
+    assert_eq!((&changed.hash, changed.disabled), (&alice.hash, false));
+}
+
 fn disabling_ends_every_session_and_enabling_revives_none(engine: Box<dyn Engine>) {
     let db = Database::on(engine);
     let alice = db.account("alice");
@@ -247,9 +277,9 @@ fn nobody_is_changed_where_nobody_is(engine: Box<dyn Engine>) {
     let user = UserId(Uuid::from_u128(7));
     let before = db.engine.commits();
 
-    let done = db.users(vec![disabling(user, true), giving(user, vec![Role::Admin]), deleting(user)]);
+    let done = db.users(vec![disabling(user, true), giving(user, vec![Role::Admin]), ending_all(user), deleting(user)]);
 
-    assert_eq!(told(&done), ["no such user"; 3]);
+    assert_eq!(told(&done), ["no such user"; 4]);
     assert_eq!(done.revocations, []);
     assert_eq!(db.kept_endings(), []);
     assert_eq!(db.engine.commits(), before);

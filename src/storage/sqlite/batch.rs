@@ -110,14 +110,39 @@ impl Unit<'_> {
     }
 }
 
-/// Runs the batch and commits it.
+/// Runs the batch of a server and commits it.
 pub(super) fn run<O: Operation>(
     connection: &Connection,
     clock: &Clock,
     rules: &Rules,
     batch: Vec<O>,
 ) -> std::result::Result<Committed<O::Outcome>, BatchFailure> {
-    execute(connection, "BEGIN IMMEDIATE").map_err(BatchFailure::statement)?;
+    begin(connection)?;
+    finish(connection, clock, rules, batch, Presence::Server)
+}
+
+/// Whose batch it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// Of the process that serves: what it commits shows that the service runs.
+    Server,
+    /// Of a guest, who knows nothing of that.
+    Guest,
+}
+
+/// Begins a batch's transaction: from here on nobody else writes.
+pub(super) fn begin(connection: &Connection) -> std::result::Result<(), BatchFailure> {
+    execute(connection, "BEGIN IMMEDIATE").map_err(BatchFailure::statement)
+}
+
+/// Runs the batch in the transaction that was begun for it, and ends that.
+pub(super) fn finish<O: Operation>(
+    connection: &Connection,
+    clock: &Clock,
+    rules: &Rules,
+    batch: Vec<O>,
+    presence: Presence,
+) -> std::result::Result<Committed<O::Outcome>, BatchFailure> {
     // Asked for inside the transaction, so that times are in the order of the commits.
     let mut unit = Unit { connection, now: clock.now(), rules, revocations: Vec::new() };
     let changes_before = connection.total_changes();
@@ -125,7 +150,9 @@ pub(super) fn run<O: Operation>(
         if connection.total_changes() == changes_before {
             execute(connection, "ROLLBACK").map_err(BatchFailure::statement)?;
         } else {
-            note_alive(connection, rules, unit.now).map_err(BatchFailure::statement)?;
+            if presence == Presence::Server {
+                note_alive(connection, rules, unit.now).map_err(BatchFailure::statement)?;
+            }
             execute(connection, "COMMIT").map_err(BatchFailure::commit)?;
         }
         Ok(outcomes)

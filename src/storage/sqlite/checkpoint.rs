@@ -90,6 +90,14 @@ impl Checkpoints {
         self.failed.load(Ordering::Acquire)
     }
 
+    /// Has the helper copy what another process wrote: those frames are not counted here, and that process copies none.
+    pub fn others_wrote(&self) {
+        if !self.failed() {
+            // A full channel: the helper has its call already.
+            self.wake.as_ref().map(|wake| wake.try_send(()));
+        }
+    }
+
     /// Between two batches: wakes the helper, or helps.
     pub fn tend(&mut self, writer: &Connection) {
         if self.failed() {

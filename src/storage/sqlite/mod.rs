@@ -3,7 +3,7 @@
 //! Owns one rule: every write goes through one connection on one plain thread, so that there is one writer and no lock to
 //! wait for. Jobs arrive over a channel and are done in order; a commit is on disk (`synchronous=FULL`) before its
 //! batch is answered. An I/O error ends the thread, and with it the process: a file whose fsync failed is not to be trusted.
-//! Lists are read beside it, by a thread that cannot write.
+//! Lists are read beside it, by a thread that cannot write. Another process may write as a guest (`guest`).
 //!
 //! job -> writer thread -> `batch` (one transaction) -> reply; frames in the WAL -> `checkpoint`; list -> `reader` -> reply
 
@@ -19,7 +19,9 @@ use tokio::sync::oneshot;
 
 use self::batch::{BatchFailure, Operation};
 use self::checkpoint::Checkpoints;
+pub use self::guest::{Guest, GuestError, Listed, Missing};
 pub use self::open::OpenError;
+use self::others::Others;
 use self::reader::{Reader, Reads};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -38,9 +40,11 @@ mod admins;
 mod attempts;
 mod batch;
 mod checkpoint;
+mod guest;
 mod live;
 mod open;
 mod opening;
+mod others;
 mod reader;
 mod revocations;
 mod sessions;
@@ -80,6 +84,7 @@ struct Writer {
     rules: Rules,
     checkpoints: Checkpoints,
     reader: Reader,
+    others: Others,
     sweep: sweep::Cursor,
     /// Something changed, or the process started, since it was last noted that the windows of before were lived through.
     windows_may_be_open: bool,
@@ -110,6 +115,7 @@ impl Sqlite {
             rules: opened.rules,
             checkpoints,
             reader,
+            others: Others::default(),
             sweep: sweep::Cursor::default(),
             windows_may_be_open: true,
             lifeline: watch.over("storage"),
@@ -185,7 +191,21 @@ impl Storage for Sqlite {
     }
 
     fn revocations(&self) -> BoxFuture<'static, Result<Vec<Revocation>>> {
-        self.run(|writer| writer.checked(revocations::all))
+        self.run(|writer| {
+            let now = writer.clock.now();
+            writer.checked(|writer| writer.others.begin(&writer.connection, now))
+        })
+    }
+
+    fn endings_of_others(&self) -> BoxFuture<'static, Result<Vec<Revocation>>> {
+        self.run(|writer| {
+            let now = writer.clock.now();
+            let endings = writer.checked(|writer| writer.others.look(&writer.connection, now))?;
+            if endings.is_some() {
+                writer.checkpoints.others_wrote();
+            }
+            Ok(endings.unwrap_or_default())
+        })
     }
 
     fn sweep(&self) -> BoxFuture<'static, Result<Swept>> {
@@ -199,7 +219,7 @@ impl Storage for Sqlite {
     }
 
     fn ping(&self) -> BoxFuture<'static, Result<()>> {
-        self.run(|writer| writer.checked(open::last_alive).map(|_| ()))
+        self.run(|writer| writer.checked(|writer| open::last_alive(&writer.connection)).map(|_| ()))
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {
@@ -269,19 +289,19 @@ impl Writer {
         if !self.windows_may_be_open {
             return Ok(());
         }
-        let last_alive = self.checked(open::last_alive)?;
+        let last_alive = self.checked(|writer| open::last_alive(&writer.connection))?;
         let started_at = self.rules.rotation.resumed.map(|resumed| resumed.started_at);
         if last_alive.max(started_at).is_some_and(|since| now >= since.plus(window)) {
             let rules = self.rules;
-            self.checked(|connection| batch::note_alive(connection, &rules, now))?;
+            self.checked(|writer| batch::note_alive(&writer.connection, &rules, now))?;
             self.windows_may_be_open = false;
         }
         Ok(())
     }
 
-    /// A read outside a batch.
-    fn checked<T>(&mut self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        read(&self.connection).map_err(|error| self.failed(&BatchFailure::statement(error)))
+    /// What is asked or written outside a batch.
+    fn checked<T>(&mut self, ask: impl FnOnce(&mut Self) -> rusqlite::Result<T>) -> Result<T> {
+        ask(self).map_err(|error| self.failed(&BatchFailure::statement(error)))
     }
 
     fn failed(&mut self, failure: &BatchFailure) -> Error {

@@ -26,7 +26,7 @@ const READER_CACHE_KIB: i64 = 2 * 1024;
 /// How long a write waits for another process's: the command line's transactions are far shorter.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How far the newest time in storage may be ahead of the wall clock.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// Owner only: the file holds password hashes.
 const FILE_MODE: u32 = 0o600;
 /// Owner only.
@@ -66,6 +66,19 @@ pub enum OpenError {
     /// A migration that was applied is not the one in this program.
     #[error("migration {0} was applied with another text than this program has")]
     ChangedMigration(&'static str),
+    /// There is none, and whoever asks makes none.
+    #[error("there is no database yet")]
+    Missing,
+    /// A guest's program is newer than the server's that runs.
+    #[error(
+        "the database has schema {found}, this program has {known}, and a server runs: stop it to bring the schema up to date"
+    )]
+    OlderSchema {
+        /// In the file.
+        found: i64,
+        /// In this program.
+        known: i64,
+    },
     /// The wall clock is behind the times in storage.
     #[error("the clock is {behind_s} s behind the newest time in the database: set it right first")]
     ClockBehind {
@@ -94,18 +107,7 @@ pub(super) struct Opened {
 
 /// Opens or makes the database and brings its schema up to date.
 pub(super) fn open(path: &Path, mut rules: Rules, clock: &Clock) -> Result<Opened, OpenError> {
-    make_directory(path)?;
-    let lock = lock(path)?;
-    make_file(path)?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    refuse_what_is_newer(&connection)?;
-    let last = times(&connection)?;
-    refuse_times_ahead(last.as_ref(), clock)?;
-    configure(&connection)?;
-    migrate(&mut connection, clock)?;
-    sync_log(path)?;
+    let Prepared { connection, last, lock } = prepare(path, clock)?;
     rules.rotation.resumed = last.map(|(last_alive, open_after)| {
         clock.note(last_alive);
         Resumed { last_alive, started_at: clock.now(), open_after }
@@ -113,6 +115,37 @@ pub(super) fn open(path: &Path, mut rules: Rules, clock: &Clock) -> Result<Opene
     rules.revocations_kept_for = revocations::longest_kept_for(&connection, rules.revocations_kept_for, clock.now())?;
     let has_users = connection.query_row("SELECT EXISTS (SELECT 1 FROM users)", [], |row| row.get(0))?;
     Ok(Opened { connection, rules, lock, has_users })
+}
+
+/// A database of today's schema that nobody else serves.
+pub(super) struct Prepared {
+    connection: Connection,
+    last: Option<(Timestamp, Timestamp)>,
+    lock: File,
+}
+
+/// Makes the database where there is none, and brings its schema up to date.
+pub(super) fn prepare(path: &Path, clock: &Clock) -> Result<Prepared, OpenError> {
+    make_directory(path)?;
+    let lock = lock(path)?;
+    make_file(path)?;
+    let mut connection = connect(path)?;
+    refuse_what_is_newer(&connection)?;
+    let last = times(&connection)?;
+    refuse_times_ahead(last.as_ref(), clock)?;
+    configure(&connection)?;
+    migrate(&mut connection, clock)?;
+    sync_log(path)?;
+    Ok(Prepared { connection, last, lock })
+}
+
+/// A connection that looks first: closed again, it leaves everything as it was, the log too.
+pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
 }
 
 /// What every connection that writes needs.
@@ -156,19 +189,23 @@ pub(super) fn copy_the_log_on_close(connection: &Connection) {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).ok();
 }
 
-/// Before anything is written: a newer schema is another program's.
-fn refuse_what_is_newer(connection: &Connection) -> Result<(), OpenError> {
+/// Before anything is written: a newer schema is another program's. Answers with the one that was found; 0 is none.
+pub(super) fn refuse_what_is_newer(connection: &Connection) -> Result<i64, OpenError> {
     if !has_table(connection, "schema_migrations")? {
-        return Ok(());
+        return Ok(0);
     }
     let found: i64 =
         connection.query_row("SELECT coalesce(max(number), 0) FROM schema_migrations", [], |row| row.get(0))?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    if found > known { Err(OpenError::NewerSchema { found, known }) } else { Ok(()) }
+    let known = known_schema();
+    if found > known { Err(OpenError::NewerSchema { found, known }) } else { Ok(found) }
+}
+
+pub(super) fn known_schema() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
 /// Before anything is written: with a clock that is behind, tokens would live too long and windows open again.
-fn refuse_times_ahead(last: Option<&(Timestamp, Timestamp)>, clock: &Clock) -> Result<(), OpenError> {
+pub(super) fn refuse_times_ahead(last: Option<&(Timestamp, Timestamp)>, clock: &Clock) -> Result<(), OpenError> {
     let behind = last.map_or(Duration::ZERO, |(last_alive, _)| last_alive.since(clock.wall()));
     if behind > CLOCK_TOLERANCE {
         return Err(OpenError::ClockBehind { behind_s: behind.as_secs() });
@@ -177,7 +214,7 @@ fn refuse_times_ahead(last: Option<&(Timestamp, Timestamp)>, clock: &Clock) -> R
 }
 
 /// `last_alive_at` and `open_after` of the process before this one; `None` in a database that nothing changed yet.
-fn times(connection: &Connection) -> rusqlite::Result<Option<(Timestamp, Timestamp)>> {
+pub(super) fn times(connection: &Connection) -> rusqlite::Result<Option<(Timestamp, Timestamp)>> {
     if !has_table(connection, "service")? {
         return Ok(None);
     }
@@ -292,7 +329,7 @@ fn make_file(path: &Path) -> Result<(), OpenError> {
 /// Makes durable what is recovered from the log. A process that died between a write and its sync leaves commits that nobody
 /// was told of; from here on they are answered from, often without a commit of our own (a renewal that is asked again, a
 /// logout of a session that has ended), and a power cut must not take back what an answer was made of.
-fn sync_log(path: &Path) -> Result<(), OpenError> {
+pub(super) fn sync_log(path: &Path) -> Result<(), OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
     // SQLite's locks are on the other files, so that closing this handle loses none.

@@ -31,11 +31,11 @@ pub(super) fn write(connection: &Connection, revocation: &Revocation) -> rusqlit
         .map(|_| ())
 }
 
-/// Every ending that is kept.
-pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Revocation>> {
+/// The endings from that time on.
+pub(super) fn since(connection: &Connection, from: Timestamp) -> rusqlite::Result<Vec<Revocation>> {
     connection
-        .prepare("SELECT kind, id, least_version, at FROM revocations")?
-        .query_map([], |row| {
+        .prepare_cached("SELECT kind, id, least_version, at FROM revocations WHERE at >= ?1")?
+        .query_map([from.as_millis()], |row| {
             let id: Uuid = row.get(1)?;
             let ended = if row.get::<_, i64>(0)? == SESSION {
                 Ended::Session(SessionId(id))

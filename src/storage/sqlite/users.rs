@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
-use super::batch::{Applied, Operation, Unit};
+use super::batch::{Applied, Operation, Refusal, Unit};
 use super::sessions::{new_id, require_live};
 use super::{administration, admins, opening};
 use crate::clock::Timestamp;
@@ -29,8 +29,10 @@ impl Operation for UserOperation {
 
     fn apply(self, unit: &mut Unit<'_>) -> Applied<UserOutcome> {
         match self {
-            Self::Create(new) => create(unit, new).map(UserOutcome::Created),
+            Self::Create(new) => create(unit, &new).map(UserOutcome::Created),
             Self::Find(name) => find(unit, &name).map(UserOutcome::Found),
+            Self::FindById(user) => by_id(unit, user).map(UserOutcome::Found),
+            Self::Import(new) => import(unit, &new),
             Self::ChangePassword(change) => change_password(unit, &change),
             Self::EndSessions { user, asked_by } => end_sessions(unit, user, asked_by),
             Self::Administer(asked) => administration::apply(unit, asked),
@@ -40,7 +42,7 @@ impl Operation for UserOperation {
     }
 }
 
-fn create(unit: &Unit<'_>, new: NewUser) -> Applied<Account> {
+fn create(unit: &Unit<'_>, new: &NewUser) -> Applied<Account> {
     let id = UserId(new_id(unit.now));
     let added = unit
         .connection
@@ -60,6 +62,17 @@ fn create(unit: &Unit<'_>, new: NewUser) -> Applied<Account> {
         return Err(Error::UsernameTaken.into());
     }
     by_id(unit, id)?.ok_or_else(|| Error::Internal("a user that was just added").into())
+}
+
+/// An account that is there exactly like this is found, so that an import that was broken off can be run again.
+fn import(unit: &Unit<'_>, new: &NewUser) -> Applied<UserOutcome> {
+    match create(unit, new) {
+        Err(Refusal::Domain(Error::UsernameTaken)) => {
+            let there = find(unit, &new.username)?.filter(|account| account.is(new)).ok_or(Error::UsernameTaken)?;
+            Ok(UserOutcome::Found(Some(there)))
+        }
+        created => created.map(UserOutcome::Created),
+    }
 }
 
 /// The account with this name.

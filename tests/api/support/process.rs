@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Running, TestServer};
 
 /// Whoever waited for so long waits for what will not come: far more than a busy machine needs.
-const HANGS_AFTER: Duration = Duration::from_secs(60);
+pub const HANGS_AFTER: Duration = Duration::from_secs(60);
 
 impl TestServer {
     /// Stops the server as SIGTERM does. What it left stays until this is dropped.

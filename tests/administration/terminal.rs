@@ -1,0 +1,95 @@
+//! What is asked for where somebody sits before a terminal.
+
+use std::io::{self, Read as _, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use crate::place::{PASSWORD, Place};
+
+/// A command on a terminal of its own, as `script` makes it.
+struct Terminal {
+    child: Child,
+    keys: ChildStdin,
+    screen: ChildStdout,
+    shown: String,
+}
+
+impl Terminal {
+    /// Says so and answers `None` where there is no `script` (util-linux).
+    fn open(place: &Place, arguments: &str, test: &str) -> Option<Self> {
+        let mut command = Command::new("script");
+        let settings = place.command(&[]);
+        let settings = settings.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_latchkey"));
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).current_dir(place.path()).envs(settings);
+        match command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() {
+            Ok(mut child) => {
+                let (keys, screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+                Some(Self { child, keys, screen, shown: String::new() })
+            }
+            Err(_) => {
+                io::stderr().write_all(format!("{test} skipped: there is no script\n").as_bytes()).unwrap();
+                None
+            }
+        }
+    }
+
+    /// Waits for a question and types an answer.
+    fn answer(mut self, question: &str, answer: &str) -> Self {
+        let mut byte = [0];
+        while !self.shown.ends_with(question) {
+            assert_eq!(self.screen.read(&mut byte).unwrap(), 1, "it ended: {}", self.shown);
+            self.shown.push(char::from(byte[0]));
+        }
+        self.keys.write_all(format!("{answer}\n").as_bytes()).unwrap();
+        self
+    }
+
+    /// How it ended, and all that was to be seen.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut rest = Vec::new();
+        self.screen.read_to_end(&mut rest).unwrap();
+        let status = self.child.wait().unwrap();
+        (status.code(), self.shown + &String::from_utf8_lossy(&rest))
+    }
+}
+
+#[test]
+fn a_password_is_asked_for_twice() {
+    let place = Place::new();
+    let create = |name: &str| Terminal::open(&place, &format!("users create {name}"), "a_password_is_asked_for_twice");
+    let Some(same) = create("ada") else { return };
+
+    let (code, shown) = same.answer("Password: ", PASSWORD).answer("Once more: ", PASSWORD).end();
+    assert_eq!(code, Some(0), "{shown}");
+    let (code, shown) =
+        create("bob").unwrap().answer("Password: ", PASSWORD).answer("Once more: ", "another one").end();
+    assert_eq!(code, Some(1), "{shown}");
+    assert!(shown.contains("the two passwords are not the same"), "{shown}");
+
+    let names = place.ok(&["users", "list", "--json"]);
+    assert!(names.contains("\"ada\"") && !names.contains("\"bob\""), "{names}");
+    assert!(
+        place
+            .rows()
+            .query_row("SELECT password_hash FROM users", [], |row| row.get(0))
+            .is_ok_and(|hash: String| bcrypt::verify(PASSWORD, &hash).unwrap())
+    );
+}
+
+#[test]
+fn a_deletion_asks_back() {
+    let place = Place::new();
+    let id = place.created(&["ada"]);
+    let delete = || Terminal::open(&place, "users delete ada", "a_deletion_asks_back");
+    let question = format!("Delete ada ({id}), with every session? [y/N] ");
+    let Some(asked) = delete() else { return };
+
+    let (code, shown) = asked.answer(&question, "").end();
+    assert_eq!(code, Some(1), "{shown}");
+    assert!(shown.contains("ada: not deleted"), "{shown}");
+    assert_ne!(place.ok(&["users", "list", "--json"]), "");
+
+    let (code, shown) = delete().unwrap().answer(&question, "y").end();
+    assert_eq!(code, Some(0), "{shown}");
+    assert_eq!(place.ok(&["users", "list", "--json"]), "");
+}
