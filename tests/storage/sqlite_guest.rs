@@ -5,6 +5,7 @@ use std::time::Duration;
 use std::{fs, thread};
 
 use latchkey::clock::Clock;
+use latchkey::error::Error;
 use latchkey::storage::sqlite::{Guest, GuestError, Listed, Missing, OpenError};
 use latchkey::storage::{EndReason, SessionOperation, UserOperation};
 use latchkey::tokens::principal::{Role, UserId};
@@ -273,4 +274,17 @@ fn a_guest_knows_whether_an_enabled_admin_is_left() {
 
     guest.users(vec![UserOperation::SetDisabled { user: alice, disabled: true }]).unwrap();
     assert!(!guest.has_admin().unwrap());
+}
+
+/// Waits for as long as the server does: five seconds.
+#[test]
+fn a_guest_that_never_ends_its_transaction_costs_answers_and_not_the_server() {
+    let (mut db, _) = served();
+    db.engine.sql("BEGIN IMMEDIATE");
+
+    assert_eq!(db.try_users(vec![creation("alice")]).unwrap_err(), Error::Unavailable);
+
+    db.engine.sql("COMMIT");
+    assert!(db.account("bob").created_at <= db.clock.now());
+    assert!(db.deaths.try_recv().is_err());
 }
