@@ -10,6 +10,7 @@
 
 mod failure;
 mod healthcheck;
+mod import;
 mod sessions;
 mod typed;
 mod users;
@@ -92,7 +93,7 @@ enum Command {
         #[arg(long)]
         live: bool,
     },
-    /// Add, list and change accounts, also while the server runs
+    /// Add, list, change and import accounts, also while the server runs
     #[command(subcommand, after_help = AFTER_HELP_ACCOUNTS)]
     Users(Users),
     /// List and end sessions, also while the server runs

@@ -4,9 +4,11 @@
 //! whatever made it fail. Pure but for the work itself: the caller decides on which thread that happens.
 //!
 //! text -> [`Password::parse`] (NFC, no control characters, at most 72 bytes) -> [`Hasher::hash`] / [`Hasher::check`]
-//! a new one: text + username -> [`Policy::accept`] -> [`Hasher::hash`]
+//! a new one: text + username -> [`Policy::accept`] -> [`Hasher::hash`]; one that was hashed elsewhere:
+//! [`PasswordHash::import`]
 
 mod common;
+mod imported;
 mod policy;
 
 use std::fmt;
@@ -17,6 +19,7 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
+pub use self::imported::HashRefusal;
 pub use self::policy::Policy;
 use crate::error::{Error, PasswordRefusal, Result};
 

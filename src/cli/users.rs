@@ -5,13 +5,15 @@
 //!
 //! arguments -> [`Visit`] -> one operation -> a line
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::failure::Failure;
 use super::visit::{Visit, Who, distinct, name, role};
-use super::{answer, typed};
+use super::{answer, import, typed};
 use crate::error::Error;
 use crate::passwords::{Hasher, Policy};
 use crate::storage::sqlite::{Listed, Missing};
@@ -20,6 +22,21 @@ use crate::tokens::principal::{Role, UserId, Username};
 
 /// Accounts that are read at once: a reader keeps the server's log from starting over.
 const PAGE: usize = 500;
+
+const AFTER_HELP_IMPORT: &str = "\
+Hashes are $2a$, $2b$ or $2y$ as Express, Laravel and Supabase keep them, or
+bcrypt$$2b$ as Django does, at a cost of 4 to BCRYPT_COST+1: a dearer one would
+occupy a thread for long with every login. Without roles an account has `user`.
+
+Passwords of more than 72 bytes, or hashed in another form than Unicode's NFC,
+cannot log in. Nothing in a hash tells, so such a line is imported.
+
+Short batches with pauses between them leave room for a server that runs. It may
+be broken off and run again: what is there already stays as it is.
+
+Prints each refused line with its reason, and never a hash. Exit codes: 0 all
+lines are there now, 1 failed or a line was refused, 2 wrong argument, 78 a
+setting was refused.";
 
 /// What can be done to accounts.
 #[derive(Debug, Subcommand)]
@@ -76,6 +93,15 @@ added before the server runs for the first time.")]
         #[arg(long)]
         yes: bool,
     },
+    /// Add accounts from elsewhere, with their bcrypt hashes
+    #[command(after_help = AFTER_HELP_IMPORT)]
+    Import {
+        /// JSON Lines: {"username", "password_hash", "roles"?} on each
+        file: PathBuf,
+        /// Only look what would become of each line
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Does it.
@@ -87,6 +113,7 @@ pub(super) fn run(command: Users) -> Result<(), Failure> {
         Users::Enable { user } => set_disabled(&user, false),
         Users::SetRoles { user, roles } => set_roles(&user, roles),
         Users::Delete { user, yes } => delete(&user, yes),
+        Users::Import { file, dry_run } => import::run(&file, dry_run),
     }
 }
 

@@ -15,8 +15,13 @@ const HANGS_AFTER: Duration = Duration::from_secs(60);
 /// What everybody here has.
 pub const PASSWORD: &str = "correct horse battery";
 /// A free port, the cheapest hash, and nobody turned away who only tests.
-const SETTINGS: [(&str, &str); 4] =
-    [("PORT", "0"), ("BCRYPT_COST", "4"), ("ALLOW_WEAK_HASH", "1"), ("HASH_MAX_WAIT", "60s")];
+const SETTINGS: [(&str, &str); 5] = [
+    ("PORT", "0"),
+    ("BCRYPT_COST", "4"),
+    ("ALLOW_WEAK_HASH", "1"),
+    ("HASH_MAX_WAIT", "60s"),
+    ("LOGIN_FAILURES", "off"),
+];
 
 /// A working directory.
 pub struct Place(TempDir);
@@ -67,9 +72,28 @@ impl Place {
         self.told(&arguments, &format!("{PASSWORD}\n")).ok().trim_end().to_owned()
     }
 
+    /// Writes a file of these lines; its name.
+    pub fn file(&self, lines: &[String]) -> &'static str {
+        std::fs::write(self.path().join("users.jsonl"), lines.join("\n")).unwrap();
+        "users.jsonl"
+    }
+
+    /// How many rows a table has.
+    pub fn count(&self, table: &str) -> usize {
+        let count: i64 = self.rows().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
+        usize::try_from(count).unwrap()
+    }
+
     /// Starts a server and waits until it says where it listens.
     pub fn serve(&self) -> Server {
-        let mut child = self.command(&["serve"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        self.serve_with(&[])
+    }
+
+    /// The same with other settings.
+    pub fn serve_with(&self, changes: &[(&str, &str)]) -> Server {
+        let mut command = self.command(&["serve"]);
+        let mut child =
+            command.envs(changes.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();

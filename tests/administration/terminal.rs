@@ -93,3 +93,20 @@ fn a_deletion_asks_back() {
     assert_eq!(code, Some(0), "{shown}");
     assert_eq!(place.ok(&["users", "list", "--json"]), "");
 }
+
+#[test]
+fn an_import_shows_how_far_it_is_on_a_terminal_only() {
+    let place = Place::new();
+    let hash = bcrypt::hash(PASSWORD, 4).unwrap();
+    let line = |user| format!(r#"{{"username":"user{user}","password_hash":"{hash}"}}"#);
+    let file = place.file(&(0..700).map(line).collect::<Vec<_>>());
+    let Some(import) = Terminal::open(&place, &format!("users import {file}"), "an_import_shows_how_far_it_is") else {
+        return;
+    };
+
+    let (code, shown) = import.end();
+
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("importing ") && shown.contains(" %"), "{shown}");
+    assert!(!place.ok(&["users", "import", file]).contains('%'));
+}

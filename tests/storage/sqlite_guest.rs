@@ -5,6 +5,7 @@ use std::time::Duration;
 use std::{fs, thread};
 
 use latchkey::clock::Clock;
+use latchkey::error::Error;
 use latchkey::storage::sqlite::{Guest, GuestError, Listed, Missing, OpenError};
 use latchkey::storage::{EndReason, SessionOperation};
 use latchkey::tokens::principal::{Role, UserId};
@@ -227,11 +228,10 @@ fn a_guest_whose_clock_is_far_behind_is_refused() {
 fn accounts_are_listed_in_pages_the_oldest_first_with_how_many_sessions_live() {
     let (db, path) = served();
     let (alice, bob) = (db.account("Alice"), db.account("bob"));
-    db.users(vec![giving(bob.principal.id, vec![Role::User, Role::Admin])]);
     let (phone, _) = (db.session(&alice).session, db.session(&alice));
     db.session(&db.find("bob").unwrap());
     db.sessions(vec![logout(phone)]);
-    db.users(vec![disabling(bob.principal.id, true)]);
+    db.users(vec![disabling(bob.principal.id, true), giving(bob.principal.id, vec![Role::User, Role::Admin])]);
     let guest = visit(&path, &db.clock).unwrap();
     let first = UserId(Uuid::nil());
 
@@ -261,4 +261,17 @@ fn accounts_are_listed_in_pages_the_oldest_first_with_how_many_sessions_live() {
     let next = guest.accounts(page[0].id, "", 1).unwrap();
     assert_eq!((page.len(), next.len(), page[0].id == next[0].id), (1, 1, false));
     assert_eq!(guest.accounts(next[0].id, "", 1).unwrap(), []);
+}
+
+/// Waits for as long as the server does: five seconds.
+#[test]
+fn a_guest_that_never_ends_its_transaction_costs_answers_and_not_the_server() {
+    let (mut db, _) = served();
+    db.engine.sql("BEGIN IMMEDIATE");
+
+    assert_eq!(db.try_users(vec![creation("alice")]).unwrap_err(), Error::Unavailable);
+
+    db.engine.sql("COMMIT");
+    assert!(db.account("bob").created_at <= db.clock.now());
+    assert!(db.deaths.try_recv().is_err());
 }
