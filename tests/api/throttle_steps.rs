@@ -26,9 +26,12 @@ async fn deletion_while(
     password: &str,
     meanwhile: impl Future<Output = Client>,
 ) -> Option<(u16, Value)> {
-    let deletion = test::TestRequest::post().uri("/api/delete_account");
-    let deletion = deletion.insert_header(("authorization", format!("Bearer {bearer}")));
+    let deletion = test::TestRequest::post().uri("/api/delete_account").append_header(authorization(bearer));
     answer_while(server, deletion.set_json(json!({ "password": password })), meanwhile).await
+}
+
+fn authorization(bearer: &str) -> (&str, String) {
+    ("authorization", format!("Bearer {bearer}"))
 }
 
 async fn answer_while(
@@ -146,4 +149,28 @@ async fn what_begins_anew_after_a_rehash_holds_one_place_at_a_time() {
     let answer = deletion_while(&server, &bearer, PASSWORD, rehashed).await;
 
     assert_eq!(answer.map(|(status, _)| status), Some(204));
+}
+
+#[actix_web::test]
+async fn whoever_ends_their_session_while_the_password_is_looked_at_learns_nothing_of_it() {
+    let server = server().await;
+
+    let mut answers = Vec::new();
+    for password in ["a wrong password", PASSWORD] {
+        let bearer = server.open_session("alice").await;
+        let rounds = server.hasher.rounds();
+        let logout = waiting(async {
+            let caller = server.services.identify(&bearer).unwrap();
+            server.services.users.end_sessions(caller.principal.id, caller.session).await.unwrap();
+        });
+        // To change it to itself is refused without a look at the session.
+        let change = test::TestRequest::put().uri("/api/password").append_header(authorization(&bearer));
+        let change = change.set_json(json!({"current_password": password, "new_password": password}));
+        let (status, body) = answer_while(&server, change, logout).await.unwrap();
+        answers.push((status, body["code"].clone(), server.hasher.rounds() - rounds));
+    }
+
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!((answers[0].0, &answers[0].1), (401, &json!("invalid_token")));
+    assert_eq!(server.number("SELECT count(*) FROM login_failures"), 0, "the right one had the same answer");
 }
