@@ -171,6 +171,7 @@ async fn endings_are_logged_with_who_ended_what_and_an_ending_again_is_not() {
         assert_done(&server.end_session(&phone.access_token, &laptop.session_id).await);
     }
     assert_done(&server.logout_all(&phone.access_token).await);
+    server.logout(&phone.refresh_token).await;
 
     let line = log::line_with(&[&laptop.session_id, "event=authn_token_revoked outcome=success"]);
     let who = format!("reason=revoked user_id={alice} session_id={} ip=127.0.0.1", laptop.session_id);
