@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_web::test;
+use futures_util::FutureExt as _;
 use latchkey::actors::{self, NewSession};
 use serde_json::{Value, json};
 
@@ -98,6 +99,35 @@ async fn a_login_that_begins_anew_is_one_attempt() {
     let (status, body) = login_while(&server, PASSWORD, rehash).await.unwrap();
 
     assert_eq!(status, 200, "{body}");
+    assert_eq!(server.number("SELECT count(*) FROM login_failures"), 0);
+}
+
+#[actix_web::test]
+async fn a_login_that_would_begin_anew_and_finds_no_place_is_given_back() {
+    let one_place = [("LOGIN_FAILURES", "1 per 15m"), ("HASH_THREADS", "1"), ("HASH_MAX_WAIT", "0s")];
+    let server = TestServer::with(&one_place).await;
+    assert_eq!(server.register("alice", PASSWORD).await.status, 201);
+    let _time = server.stop_time();
+    let (seen, hash) = (server.account("alice").await.fence(), server.hash_of(PASSWORD).await);
+    let login = test::TestRequest::post().uri("/api/login");
+    let mut login = server.begun(login.set_json(json!({"username": "alice", "password": PASSWORD}))).await;
+    server.services.users.ping().await.unwrap();
+    server.changing_password(seen, hash).await.unwrap();
+
+    // While the file is somebody else's the login gets as far as its session, and its place is free for another.
+    let file = server.rows_to_change();
+    file.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let _place = loop {
+        assert!((&mut login).now_or_never().is_none(), "the login waits for the store");
+        match server.services.hashing.admit() {
+            Ok(place) => break place,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    drop(file);
+    let (status, body) = login.await;
+
+    assert_eq!((status, &body["code"]), (503, &json!("overloaded")));
     assert_eq!(server.number("SELECT count(*) FROM login_failures"), 0);
 }
 
