@@ -4,7 +4,7 @@
 //! numbers mean in docs/performance.md.
 //!
 //! - [`scenarios`]: what is measured, and what must hold
-//! - [`measure`]: rounds and medians; [`figures`]: numbers; [`report`], [`plot`]: what comes out
+//! - [`mod@measure`]: rounds and medians; [`figures`]: numbers; [`report`], [`plot`]: what comes out
 //! - [`driver`]: offers requests; [`tally`]: what it saw; [`work`]: which, and what must be answered; [`http`]: their bytes
 //! - [`process`]: servers, their CPU and memory; [`seed`]: databases with people in them, and their [`keys`]; [`ground`]: where
 //!   those are; [`disk`]

@@ -46,9 +46,14 @@ pub(super) async fn confirmed<T>(
 
 /// The caller's account, if this is its password now.
 ///
+/// That the caller's session lives was asked before the body came. It is asked again before anything is spent, and once more
+/// before anything is told: under one that ended, the right password has the same answer and the same work as a wrong one.
+/// Else whoever ends a session themselves while their requests wait could guess there, uncounted.
+///
 /// Errors: [`Error::WrongPassword`]; [`Error::InvalidToken`] where the account is disabled or gone, or what the caller came
 /// with ended meanwhile; [`Error::Overloaded`] and [`Error::TooManyAttempts`] with nothing started.
 async fn check(services: &Data<Services>, trail: &Trail, caller: &Identity, submitted: &Submitted) -> Result<Account> {
+    still_live(services, caller)?;
     // The permit comes first, as at a login.
     let permit = services.hashing.admit()?;
     let (attempt, found) = Attempt::begin(services, trail, caller.principal.username.as_str()).await?;
@@ -57,17 +62,21 @@ async fn check(services: &Data<Services>, trail: &Trail, caller: &Identity, subm
     let account = attempt.or_give_back(account.ok_or(Error::InvalidToken)).await?;
     let password = Password::parse(submitted).ok();
     let checked = services.hashing.check(permit, password, Some(account.hash.clone())).await;
-    match attempt.or_give_back(checked).await? {
+    let checked = attempt.or_give_back(checked).await?;
+    attempt.or_give_back(still_live(services, caller)).await?;
+    match checked {
         Checked::Matches { .. } => {
             attempt.succeeded(account.principal.id).await?;
             Ok(account)
         }
-        // Where somebody else changed the password since, it was not this caller who did not know it. It is given back: the
-        // right password would have had the same answer.
-        Checked::Differs if services.is_over(caller) => attempt.or_give_back(Err(Error::InvalidToken)).await,
         Checked::Differs => {
             events::login_failed(trail, LoginFailure::WrongPassword, Some(&account.principal));
             Err(Error::WrongPassword)
         }
     }
+}
+
+/// Nothing ended of what the caller came with. Errors: [`Error::InvalidToken`].
+fn still_live(services: &Services, caller: &Identity) -> Result<()> {
+    if services.is_over(caller) { Err(Error::InvalidToken) } else { Ok(()) }
 }

@@ -16,11 +16,6 @@ fn assert_done(answer: &Answer) {
     answer.assert_dressed();
 }
 
-async fn assert_alive(server: &TestServer, tokens: &Tokens) {
-    server.assert_signed_in(&tokens.access_token).await;
-    server.renewed(&tokens.refresh_token).await;
-}
-
 #[actix_web::test]
 async fn an_account_ends_with_all_of_its_sessions_and_tokens_at_once() {
     let server = TestServer::start().await;
@@ -33,7 +28,7 @@ async fn an_account_ends_with_all_of_its_sessions_and_tokens_at_once() {
         server.assert_over(tokens, "revoked").await;
     }
     server.login("alice", PASSWORD).await.assert_problem(401, "invalid_credentials");
-    assert_alive(&server, &bob).await;
+    server.assert_alive(&bob).await;
     assert_eq!(server.number("SELECT count(*) FROM users"), 1);
 }
 
@@ -60,7 +55,7 @@ async fn the_name_is_free_and_whoever_takes_it_is_somebody_else() {
     assert_ne!(namesake.user_id(), before.user_id());
     server.assert_over(&before, "revoked").await;
     delete(&server, &before, PASSWORD).await.assert_problem(401, "invalid_token");
-    assert_alive(&server, &namesake).await;
+    server.assert_alive(&namesake).await;
 }
 
 #[actix_web::test]
@@ -72,7 +67,7 @@ async fn a_wrong_password_deletes_nothing_and_ends_nothing() {
         delete(&server, &alice, wrong).await.assert_problem(403, "wrong_password");
     }
 
-    assert_alive(&server, &alice).await;
+    server.assert_alive(&alice).await;
     server.login("alice", PASSWORD).await.tokens();
 }
 
@@ -101,7 +96,7 @@ async fn whose_account_it_is_stands_in_the_token_alone() {
     assert_done(&Answer::of(request.json(&more)).await);
 
     server.assert_over(&alice, "revoked").await;
-    assert_alive(&server, &bob).await;
+    server.assert_alive(&bob).await;
 }
 
 #[actix_web::test]
@@ -113,7 +108,7 @@ async fn the_only_enabled_admin_stays_signed_in_and_in_office() {
 
     delete(&server, &alice, PASSWORD).await.assert_problem(409, "last_admin");
 
-    assert_alive(&server, &alice).await;
+    server.assert_alive(&alice).await;
     delete(&server, &alice, "wrong horse battery").await.assert_problem(403, "wrong_password");
 }
 

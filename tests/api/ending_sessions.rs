@@ -4,7 +4,7 @@ use futures_util::future::{self, join_all};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Answer, TestServer, Tokens, log};
+use crate::support::{Answer, TestServer, log};
 
 impl TestServer {
     /// `DELETE /api/sessions/{id}` as the bearer of this.
@@ -24,11 +24,6 @@ fn assert_done(answer: &Answer) {
     answer.assert_dressed();
 }
 
-async fn assert_alive(server: &TestServer, tokens: &Tokens) {
-    server.assert_signed_in(&tokens.access_token).await;
-    server.renewed(&tokens.refresh_token).await;
-}
-
 #[actix_web::test]
 async fn a_session_that_its_owner_ends_is_over_at_once_and_the_others_live() {
     let server = TestServer::start().await;
@@ -38,8 +33,8 @@ async fn a_session_that_its_owner_ends_is_over_at_once_and_the_others_live() {
     assert_done(&server.end_session(&phone.access_token, &laptop.session_id).await);
 
     server.assert_over(&laptop, "revoked").await;
-    assert_alive(&server, &phone).await;
-    assert_alive(&server, &third).await;
+    server.assert_alive(&phone).await;
+    server.assert_alive(&third).await;
     let list = server.get_with("/api/sessions", &phone.access_token).await;
     assert!(!list.raw.contains(&laptop.session_id), "{}", list.raw);
 }
@@ -80,7 +75,7 @@ async fn another_users_session_is_as_unknown_as_one_that_nobody_has() {
     of_bob.assert_problem(404, "not_found");
     of_nobody.assert_problem(404, "not_found");
     assert_eq!(of_bob.body["detail"], of_nobody.body["detail"]);
-    assert_alive(&server, &bob).await;
+    server.assert_alive(&bob).await;
 }
 
 #[actix_web::test]
@@ -101,7 +96,7 @@ async fn what_is_no_id_is_a_404_without_an_echo() {
         let request = server.request(Method::DELETE, path).bearer_auth(&alice.access_token);
         Answer::of(request).await.assert_problem(404, "not_found");
     }
-    assert_alive(&server, &alice).await;
+    server.assert_alive(&alice).await;
 }
 
 #[actix_web::test]
@@ -126,8 +121,8 @@ async fn logging_out_everywhere_ends_every_session_of_the_user_and_nobody_elses(
     for tokens in [&phone, &laptop, &renewed] {
         server.assert_over(tokens, "revoked").await;
     }
-    assert_alive(&server, &bob).await;
-    assert_alive(&server, &server.logged_in("alice").await).await;
+    server.assert_alive(&bob).await;
+    server.assert_alive(&server.logged_in("alice").await).await;
     server.logout_all(&phone.access_token).await.assert_problem(401, "invalid_token");
 }
 
@@ -147,7 +142,7 @@ async fn neither_call_is_for_who_is_not_signed_in() {
     // A refresh token is no way to end all sessions, as it is to end its own.
     let body = json!({"refresh_token": alice.refresh_token});
     server.post("/api/logout_all", &body).await.assert_problem(401, "missing_token");
-    assert_alive(&server, &alice).await;
+    server.assert_alive(&alice).await;
 }
 
 #[actix_web::test]
@@ -162,7 +157,7 @@ async fn both_kinds_of_ending_hold_after_a_restart() {
 
     server.assert_over(&laptop, "revoked").await;
     server.assert_over(&bob, "revoked").await;
-    assert_alive(&server, &phone).await;
+    server.assert_alive(&phone).await;
 }
 
 #[actix_web::test]
@@ -176,6 +171,7 @@ async fn endings_are_logged_with_who_ended_what_and_an_ending_again_is_not() {
         assert_done(&server.end_session(&phone.access_token, &laptop.session_id).await);
     }
     assert_done(&server.logout_all(&phone.access_token).await);
+    server.logout(&phone.refresh_token).await;
 
     let line = log::line_with(&[&laptop.session_id, "event=authn_token_revoked outcome=success"]);
     let who = format!("reason=revoked user_id={alice} session_id={} ip=127.0.0.1", laptop.session_id);
@@ -202,5 +198,5 @@ async fn of_logouts_everywhere_at_once_the_first_one_counts_and_what_was_opened_
     for answer in renewed.iter().filter(|answer| answer.status == 200) {
         server.assert_over(&answer.tokens(), "revoked").await;
     }
-    assert_alive(&server, &server.logged_in("alice").await).await;
+    server.assert_alive(&server.logged_in("alice").await).await;
 }

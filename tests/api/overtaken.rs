@@ -98,3 +98,22 @@ async fn a_wrong_password_under_a_token_that_a_role_change_ended_is_no_failed_lo
     waiting.finish().assert_problem(401, "invalid_token");
     assert_eq!(server.number("SELECT count(*) FROM login_failures"), 0, "the right one would have had the same answer");
 }
+
+#[actix_web::test]
+async fn a_session_that_ended_meanwhile_opens_no_door_to_guess_at() {
+    let server = TestServer::start().await;
+    let alice = server.registered("alice").await;
+    let guesses = ["wrong horse battery", PASSWORD].map(|guess| {
+        // To change it to itself is refused without a look at the session.
+        let body = json!({"current_password": guess, "new_password": guess});
+        InFlight::begin(&server, "PUT /api/password", Some(&alice.access_token), &body)
+    });
+    server.logout(&alice.refresh_token).await;
+    let rounds = server.hasher.rounds();
+
+    for guess in guesses {
+        guess.finish().assert_problem(401, "invalid_token");
+    }
+
+    assert_eq!(server.hasher.rounds(), rounds, "a password was looked at");
+}

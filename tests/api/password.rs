@@ -16,11 +16,6 @@ async fn put(server: &TestServer, tokens: &Tokens, current: &str, new: &str) -> 
     server.putting_password(&tokens.access_token, current, new).await
 }
 
-async fn assert_alive(server: &TestServer, tokens: &Tokens) {
-    server.assert_signed_in(&tokens.access_token).await;
-    server.renewed(&tokens.refresh_token).await;
-}
-
 #[actix_web::test]
 async fn a_change_answers_the_tokens_of_a_fresh_session_and_nothing_else() {
     let server = TestServer::start().await;
@@ -45,7 +40,7 @@ async fn a_change_answers_the_tokens_of_a_fresh_session_and_nothing_else() {
         })
     );
     assert_eq!(claims(&fresh.access_token)["sid"], fresh.session_id);
-    assert_alive(&server, &fresh).await;
+    server.assert_alive(&fresh).await;
 }
 
 #[actix_web::test]
@@ -64,8 +59,8 @@ async fn every_older_session_and_token_is_over_at_once_and_after_a_restart() {
     for tokens in [&phone, &laptop, &renewed] {
         server.assert_over(tokens, "revoked").await;
     }
-    assert_alive(&server, &fresh).await;
-    assert_alive(&server, &bob).await;
+    server.assert_alive(&fresh).await;
+    server.assert_alive(&bob).await;
 }
 
 #[actix_web::test]
@@ -77,7 +72,7 @@ async fn afterwards_the_new_password_logs_in_and_the_old_one_does_not() {
     put(&server, &alice, PASSWORD, ANOTHER).await;
 
     server.login("alice", PASSWORD).await.assert_problem(401, "invalid_credentials");
-    assert_alive(&server, &server.login("alice", ANOTHER).await.tokens()).await;
+    server.assert_alive(&server.login("alice", ANOTHER).await.tokens()).await;
 }
 
 #[actix_web::test]
@@ -108,7 +103,7 @@ async fn a_wrong_current_password_changes_nothing_and_ends_nothing() {
         put(&server, &alice, wrong, ANOTHER).await.assert_problem(403, "wrong_password");
     }
 
-    assert_alive(&server, &alice).await;
+    server.assert_alive(&alice).await;
     server.login("alice", PASSWORD).await.tokens();
 }
 
@@ -124,7 +119,7 @@ async fn a_weak_new_password_is_refused_with_the_rule_and_costs_no_hash() {
     }
 
     assert_eq!(server.hasher.rounds(), before);
-    assert_alive(&server, &alice).await;
+    server.assert_alive(&alice).await;
 }
 
 #[actix_web::test]
@@ -150,7 +145,7 @@ async fn the_current_password_in_any_spelling_is_no_new_one() {
         put(&server, &alice, decomposed, new).await.assert_problem(422, "unchanged_password");
     }
 
-    assert_alive(&server, &alice).await;
+    server.assert_alive(&alice).await;
 }
 
 #[actix_web::test]
@@ -196,7 +191,7 @@ async fn of_changes_at_once_one_succeeds_and_the_others_sessions_are_over() {
         for (other, _) in others {
             other.assert_problem(401, "invalid_token");
         }
-        assert_alive(&server, &answer.tokens()).await;
+        server.assert_alive(&answer.tokens()).await;
         current.clone_from(new);
     }
 }
@@ -212,7 +207,7 @@ async fn a_change_beside_a_login_that_makes_the_hash_stronger_succeeds() {
         let change = server.putting_password(&session, PASSWORD, ANOTHER);
         let (changed, _) = future::join(change, server.logging_in("alice", PASSWORD)).await;
 
-        assert_alive(&server, &changed.tokens()).await;
+        server.assert_alive(&changed.tokens()).await;
     }
 }
 

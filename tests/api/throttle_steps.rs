@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_web::test;
+use futures_util::FutureExt as _;
 use latchkey::actors::{self, NewSession};
 use serde_json::{Value, json};
 
@@ -26,9 +27,12 @@ async fn deletion_while(
     password: &str,
     meanwhile: impl Future<Output = Client>,
 ) -> Option<(u16, Value)> {
-    let deletion = test::TestRequest::post().uri("/api/delete_account");
-    let deletion = deletion.insert_header(("authorization", format!("Bearer {bearer}")));
+    let deletion = test::TestRequest::post().uri("/api/delete_account").append_header(authorization(bearer));
     answer_while(server, deletion.set_json(json!({ "password": password })), meanwhile).await
+}
+
+fn authorization(bearer: &str) -> (&str, String) {
+    ("authorization", format!("Bearer {bearer}"))
 }
 
 async fn answer_while(
@@ -99,6 +103,35 @@ async fn a_login_that_begins_anew_is_one_attempt() {
 }
 
 #[actix_web::test]
+async fn a_login_that_would_begin_anew_and_finds_no_place_is_given_back() {
+    let one_place = [("LOGIN_FAILURES", "1 per 15m"), ("HASH_THREADS", "1"), ("HASH_MAX_WAIT", "0s")];
+    let server = TestServer::with(&one_place).await;
+    assert_eq!(server.register("alice", PASSWORD).await.status, 201);
+    let _time = server.stop_time();
+    let (seen, hash) = (server.account("alice").await.fence(), server.hash_of(PASSWORD).await);
+    let login = test::TestRequest::post().uri("/api/login");
+    let mut login = server.begun(login.set_json(json!({"username": "alice", "password": PASSWORD}))).await;
+    server.services.users.ping().await.unwrap();
+    server.changing_password(seen, hash).await.unwrap();
+
+    // While the file is somebody else's the login gets as far as its session, and its place is free for another.
+    let file = server.rows_to_change();
+    file.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let _place = loop {
+        assert!((&mut login).now_or_never().is_none(), "the login waits for the store");
+        match server.services.hashing.admit() {
+            Ok(place) => break place,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    drop(file);
+    let (status, body) = login.await;
+
+    assert_eq!((status, &body["code"]), (503, &json!("overloaded")));
+    assert_eq!(server.number("SELECT count(*) FROM login_failures"), 0);
+}
+
+#[actix_web::test]
 async fn a_login_that_a_password_change_overtook_stays_a_failure() {
     let server = server().await;
 
@@ -146,4 +179,28 @@ async fn what_begins_anew_after_a_rehash_holds_one_place_at_a_time() {
     let answer = deletion_while(&server, &bearer, PASSWORD, rehashed).await;
 
     assert_eq!(answer.map(|(status, _)| status), Some(204));
+}
+
+#[actix_web::test]
+async fn whoever_ends_their_session_while_the_password_is_looked_at_learns_nothing_of_it() {
+    let server = server().await;
+
+    let mut answers = Vec::new();
+    for password in ["a wrong password", PASSWORD] {
+        let bearer = server.open_session("alice").await;
+        let rounds = server.hasher.rounds();
+        let logout = waiting(async {
+            let caller = server.services.identify(&bearer).unwrap();
+            server.services.users.end_sessions(caller.principal.id, caller.session).await.unwrap();
+        });
+        // To change it to itself is refused without a look at the session.
+        let change = test::TestRequest::put().uri("/api/password").append_header(authorization(&bearer));
+        let change = change.set_json(json!({"current_password": password, "new_password": password}));
+        let (status, body) = answer_while(&server, change, logout).await.unwrap();
+        answers.push((status, body["code"].clone(), server.hasher.rounds() - rounds));
+    }
+
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!((answers[0].0, &answers[0].1), (401, &json!("invalid_token")));
+    assert_eq!(server.number("SELECT count(*) FROM login_failures"), 0, "the right one had the same answer");
 }

@@ -18,6 +18,7 @@ every_engine![
     a_stronger_hash_is_stored_with_its_session,
     a_stronger_hash_is_refused_with_its_session,
     an_ending_says_whose_session_it_was_if_it_was_live,
+    what_ended_with_all_of_its_users_sessions_is_not_ended_again,
     an_ending_keeps_its_first_reason,
     an_owner_ends_a_session_of_theirs_and_the_others_live,
     an_owner_may_end_the_session_that_asks_and_one_that_is_over,
@@ -122,6 +123,21 @@ fn an_ending_says_whose_session_it_was_if_it_was_live(engine: Box<dyn Engine>) {
     let again = db.sessions(vec![logout(phone), logout(unknown)]);
     assert_eq!(told(&again), ["was over", "was over"]);
     assert_eq!(again.revocations, []);
+    assert_eq!(db.engine.commits(), before);
+}
+
+fn what_ended_with_all_of_its_users_sessions_is_not_ended_again(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let (alice, bob) = (db.account("alice"), db.account("bob"));
+    let (changed, deleted) = (db.session(&alice).session, db.session(&bob).session);
+    db.change(db.password_change(&alice, "another hash"));
+    db.change(deleting(bob.principal.id));
+    let before = db.engine.commits();
+
+    let done = db.sessions(vec![logout(changed), logout(deleted)]);
+
+    assert_eq!(told(&done), ["was over", "was over"]);
+    assert_eq!(done.revocations, []);
     assert_eq!(db.engine.commits(), before);
 }
 

@@ -61,10 +61,10 @@ fn what_a_guest_ends_is_told_to_the_server() {
     db.kept_endings();
     let guest = visit(&path, &db.clock).unwrap();
 
-    let (users, _) = guest.users(vec![disabling(alice.principal.id, true)]).unwrap();
     let (sessions, _) = guest
         .sessions(vec![SessionOperation::End { session: laptop, reason: EndReason::Administrator }, logout(phone)])
         .unwrap();
+    let (users, _) = guest.users(vec![disabling(alice.principal.id, true)]).unwrap();
 
     let ended = db.endings_of_others();
     assert_eq!(told(&sessions), ["ended", "ended"]);

@@ -99,14 +99,16 @@ fn write_advance(unit: &Unit<'_>, session: SessionId, advance: &Advance, client:
     Ok(())
 }
 
-/// Ends a session and the access tokens of it; says whose it was, if it was live until now. An ending is never
-/// overwritten.
+/// Ends a session and the access tokens of it; says whose it was, if nothing had ended it before, be it by itself or with all
+/// of its user's. An ending is never overwritten. One that is past a limit is ended all the same: an access token of it may
+/// live a little longer.
 pub(super) fn end(unit: &mut Unit<'_>, session: SessionId, reason: EndReason) -> Applied<Option<UserId>> {
     unit.atomically(|unit| {
         let owner = unit
             .connection
             .prepare_cached(
-                "UPDATE sessions SET ended_at = ?2, end_reason = ?3 WHERE id = ?1 AND ended_at IS NULL
+                "UPDATE sessions SET ended_at = ?2, end_reason = ?3
+                 WHERE id = ?1 AND ended_at IS NULL AND epoch = (SELECT epoch FROM users WHERE id = sessions.user_id)
                  RETURNING user_id",
             )?
             .query_row(params![session.0, unit.now.as_millis(), reason.as_str()], |row| row.get(0).map(UserId))

@@ -111,6 +111,12 @@ impl TestServer {
         self.get_with("/api/profile", access_token).await.assert_problem(401, "invalid_token");
     }
 
+    /// Fails unless the access token opens protected calls and the refresh token renews.
+    pub async fn assert_alive(&self, tokens: &Tokens) {
+        self.assert_signed_in(&tokens.access_token).await;
+        self.renewed(&tokens.refresh_token).await;
+    }
+
     /// Fails unless the access token is refused, and the refresh token for this reason.
     pub async fn assert_over(&self, tokens: &Tokens, reason: &str) {
         self.assert_signed_out(&tokens.access_token).await;
