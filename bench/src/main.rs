@@ -82,7 +82,7 @@ struct Arguments {
     #[arg(long = "binary", value_name = "NAME=PATH", value_parser = binary)]
     binaries: Vec<Binary>,
     /// Look at every answer of a short run and at no limit
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["rounds", "seconds", "sessions", "cost"])]
     smoke: bool,
     #[command(subcommand)]
     inner: Option<Inner>,
@@ -166,20 +166,10 @@ fn bench(arguments: &Arguments) -> Result<bool> {
     let ground = Ground::claim()?;
     let plan = plan(arguments, ground.path())?;
     let mut report = Report { setting: setting(&plan)?, ..Report::default() };
-    let all = [Scenario::Idle, Scenario::Profile, Scenario::Renewal, Scenario::Login, Scenario::Flood];
-    for scenario in all {
-        if !arguments.scenarios.is_empty() && !arguments.scenarios.contains(&scenario) {
-            continue;
-        }
-        match scenario {
-            Scenario::Idle => idle::run(&plan, &mut report)?,
-            Scenario::Profile => profile::run(&plan, &mut report)?,
-            Scenario::Renewal => renewal::run(&plan, &mut report)?,
-            Scenario::Login => login::run(&plan, &mut report)?,
-            Scenario::Flood => flood::run(&plan, &mut report)?,
-        }
-    }
+    let done = run_scenarios(arguments, &plan, &mut report);
+    // Also what was found before a failure: it took minutes.
     report.print();
+    done?;
     if let Some(file) = &arguments.json {
         fs::write(file, serde_json::to_string_pretty(&report)?)
             .with_context(|| format!("writing {}", file.display()))?;
@@ -190,25 +180,47 @@ fn bench(arguments: &Arguments) -> Result<bool> {
     Ok(report.holds())
 }
 
+fn run_scenarios(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Result<()> {
+    for scenario in [Scenario::Idle, Scenario::Profile, Scenario::Renewal, Scenario::Login, Scenario::Flood] {
+        if !arguments.scenarios.is_empty() && !arguments.scenarios.contains(&scenario) {
+            continue;
+        }
+        match scenario {
+            Scenario::Idle => idle::run(plan, report)?,
+            Scenario::Profile => profile::run(plan, report)?,
+            Scenario::Renewal => renewal::run(plan, report)?,
+            Scenario::Login => login::run(plan, report)?,
+            Scenario::Flood => flood::run(plan, report)?,
+        }
+    }
+    Ok(())
+}
+
 fn plan(arguments: &Arguments, ground: &Path) -> Result<Plan> {
-    ensure!(arguments.seconds > 0.0 && arguments.rounds > 0, "no time to measure in");
-    ensure!(arguments.sessions > arguments.connections * 2, "fewer sessions than the connections need");
-    let binaries = if arguments.binaries.is_empty() { vec![built()?] } else { arguments.binaries.clone() };
-    let plan = Plan {
+    let mut plan = Plan {
         rounds: arguments.rounds,
-        span: Duration::from_secs_f64(arguments.seconds),
+        span: Duration::try_from_secs_f64(arguments.seconds).context("--seconds")?,
         sessions: arguments.sessions,
         connections: arguments.connections,
         cost: arguments.cost,
         cores: std::thread::available_parallelism()?.get(),
         judged: true,
-        binaries,
+        binaries: arguments.binaries.clone(),
         ground: ground.to_owned(),
     };
-    if !arguments.smoke {
-        return Ok(plan);
+    if arguments.smoke {
+        plan = Plan { rounds: 1, span: Duration::from_secs(1), sessions: 5_000, cost: 10, judged: false, ..plan };
     }
-    Ok(Plan { rounds: 1, span: Duration::from_secs(1), sessions: 5_000, cost: 10, judged: false, ..plan })
+    ensure!(plan.rounds > 0 && !plan.span.is_zero(), "no time to measure in");
+    ensure!(plan.connections > 0, "nothing to measure through");
+    // A renewal is of a session that has none in flight: with few of them it would be looked for for long, or for ever.
+    let in_flight = plan.connections.max(flood::CONNECTIONS);
+    ensure!(plan.sessions >= in_flight * 2, "fewer than {} sessions for {in_flight} connections", in_flight * 2);
+    // Last: it takes minutes.
+    if plan.binaries.is_empty() {
+        plan.binaries.push(built()?);
+    }
+    Ok(plan)
 }
 
 /// Builds the release binary as a user does, and says where it is.
@@ -253,4 +265,42 @@ fn setting(plan: &Plan) -> Result<Vec<(String, String)>> {
             ),
         ),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(arguments: &[&str]) -> Result<Plan> {
+        let always = ["latchkey-bench", "--binary", "this=/proc/self/exe"];
+        plan(&Arguments::try_parse_from(always.iter().chain(arguments))?, Path::new("/"))
+    }
+
+    #[test]
+    fn what_could_not_be_measured_or_would_not_be_is_refused() {
+        assert!(planned(&[]).is_ok());
+        for arguments in [
+            &["--rounds", "0"][..],
+            &["--seconds", "0"],
+            &["--seconds", "inf"],
+            &["--seconds", "-1"],
+            &["--connections", "0"],
+            &["--sessions", "10", "--connections", "1"],
+            &["--sessions", "500"],
+            &["--smoke", "--connections", "2501"],
+            &["--smoke", "--cost", "4"],
+            &["--smoke", "--sessions", "600"],
+            &["--binary", "nameless"],
+        ] {
+            assert!(planned(arguments).is_err(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_smoke_is_short_and_judges_nothing() {
+        let plan = planned(&["--smoke"]).unwrap();
+
+        assert!(!plan.judged);
+        assert_eq!((plan.rounds, plan.span), (1, Duration::from_secs(1)));
+    }
 }

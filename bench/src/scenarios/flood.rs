@@ -25,8 +25,8 @@ const GROWTH: Limit = Limit::AtMost(32.0);
 const OFFERED: f64 = 4.0;
 /// Renewals, and profiles, a second.
 const OTHERS: f64 = 1000.0;
-/// Connections of each of those.
-const CONNECTIONS: usize = 64;
+/// Connections of each of those, and of the logins.
+pub const CONNECTIONS: usize = 64;
 /// The flood must outlast `HASH_MAX_WAIT`, from where on logins are turned away.
 const LEAST_SPAN: Duration = Duration::from_secs(8);
 /// Who logs in, in turn.
