@@ -302,4 +302,28 @@ mod tests {
 
         assert!(run(server(wrong), Pace::Closed).is_err());
     }
+
+    /// The first request of a paced stream that is looked at so late, and when it was meant to leave, from the start on.
+    fn first_of_a_stream_that_was_held_up(pace: Pace, late: Duration) -> Duration {
+        // Nobody accepts: the system completes the connection, and no answer comes.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut work = Echoes::default();
+        let address = listener.local_addr().unwrap();
+        let mut stream = Stream { address, connections: 1, pace, work: &mut work };
+        let epoll = epoll::create(CreateFlags::CLOEXEC).unwrap();
+        let mut lane = Lane::open(&mut stream, &epoll, 0).unwrap();
+        let start = Instant::now();
+
+        lane.offer(start, start + late, start + 2 * late).unwrap();
+
+        lane.connections[0].in_flight.unwrap().meant_at - start
+    }
+
+    #[test]
+    fn a_paced_request_that_leaves_late_counts_from_when_it_was_due() {
+        let late = Duration::from_secs(5);
+
+        assert_eq!(first_of_a_stream_that_was_held_up(Pace::PerSecond(1.0), late), Duration::ZERO);
+        assert_eq!(first_of_a_stream_that_was_held_up(Pace::Closed, late), late);
+    }
 }
