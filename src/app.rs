@@ -46,9 +46,9 @@ use crate::tokens::verified::VerifiedTokens;
 
 /// Longer than the idle time of the usual proxies (60 s): the side that reuses a connection must close it first, or a
 /// request meets a closing one.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long the head of a connection's first request may take.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long requests in flight may take to finish after a stop was asked for, beyond the longest wait for a hash and for a
 /// slow body: the hash itself and the commit, on a busy machine.
 const STOP_SLACK: Duration = Duration::from_secs(15);
@@ -59,7 +59,7 @@ const SWEEP_STEP_PAUSE: Duration = Duration::from_millis(100);
 /// Counters of failed logins that are kept at most: some 10 MB of the database (docs/adr/0009-throttling.md).
 const MOST_COUNTERS: u32 = 100_000;
 /// The key id in refresh tokens while there is one key.
-const REFRESH_KEY_ID: u8 = 1;
+pub const REFRESH_KEY_ID: u8 = 1;
 
 /// Why the server did not start, or ended otherwise than asked.
 #[derive(Debug, thiserror::Error)]

@@ -1,28 +1,24 @@
 //! What the service is measured against.
 //!
 //! Owns two floors. A bare actix-web server with the same workers, time-outs, allocator and log, whose handlers answer
-//! fixed bytes: what of a request's cost is HTTP's. And bcrypt by itself, on as many threads as the service hashes on and as
+//! fixed bytes, made ready beforehand: what of a request's cost is HTTP's. And bcrypt by itself, on as many threads as the service hashes on and as
 //! nice: how many logins the machine has in it.
 
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::rt::System;
-use actix_web::web::{self, Data};
+use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use anyhow::{Context as _, Result};
+use latchkey::actors::password_hasher::NICENESS;
+use latchkey::app::{HEAD_TIMEOUT, KEEP_ALIVE};
 use latchkey::config::Settings;
 use latchkey::logging;
+use latchkey::middleware::request_line;
 use serde::{Deserialize, Serialize};
 use tracing::{Level, enabled, info};
-
-/// What the service adds to the threads that hash.
-const NICENESS: i32 = 10;
-/// As the service has them.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// The target of the service's own request lines, so that `RUST_LOG` turns both on and off.
-const REQUEST_LINES: &str = "latchkey::request";
 
 /// The bytes that the bare server answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -47,10 +43,11 @@ pub fn serve() -> Result<()> {
     let settings = Settings::load(std::env::vars_os(), None)?;
     let _log = logging::start(&settings)?;
     let answers: Answers = serde_json::from_reader(io::stdin()).context("the answers on standard input")?;
+    let ready = Ready { profile: ReadyAnswer::of(answers.profile)?, renewal: ReadyAnswer::of(answers.renewal)? };
     System::new().block_on(async {
         let server = HttpServer::new(move || {
             App::new()
-                .app_data(Data::new(answers.clone()))
+                .app_data(Data::new(ready.clone()))
                 .route("/api/profile", web::get().to(profile))
                 .route("/api/refresh_token", web::post().to(renewal))
         })
@@ -65,8 +62,28 @@ pub fn serve() -> Result<()> {
     })
 }
 
-async fn profile(request: HttpRequest, answers: Data<Answers>) -> HttpResponse {
-    answer(&request, &answers.profile)
+/// [`Answers`] whose names and values were read: a handler of one's own would have constants.
+#[derive(Clone)]
+struct Ready {
+    profile: ReadyAnswer,
+    renewal: ReadyAnswer,
+}
+
+#[derive(Clone)]
+struct ReadyAnswer {
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+}
+
+impl ReadyAnswer {
+    fn of(fixed: Fixed) -> Result<Self> {
+        let read = |(name, value): &(String, String)| Ok((name.parse()?, value.parse()?));
+        Ok(Self { headers: fixed.headers.iter().map(read).collect::<Result<_>>()?, body: fixed.body.into() })
+    }
+}
+
+async fn profile(request: HttpRequest, ready: Data<Ready>) -> HttpResponse {
+    answer(&request, &ready.profile)
 }
 
 /// What a renewal takes.
@@ -75,24 +92,24 @@ struct Body {
     refresh_token: String,
 }
 
-async fn renewal(request: HttpRequest, answers: Data<Answers>, body: web::Json<Body>) -> HttpResponse {
+async fn renewal(request: HttpRequest, ready: Data<Ready>, body: web::Json<Body>) -> HttpResponse {
     if body.refresh_token.is_empty() {
         return HttpResponse::BadRequest().finish();
     }
-    answer(&request, &answers.renewal)
+    answer(&request, &ready.renewal)
 }
 
 /// The fixed answer, and the line that any access log has.
-fn answer(request: &HttpRequest, fixed: &Fixed) -> HttpResponse {
-    let begun = enabled!(target: REQUEST_LINES, Level::INFO).then(Instant::now);
+fn answer(request: &HttpRequest, ready: &ReadyAnswer) -> HttpResponse {
+    let begun = enabled!(target: request_line::TARGET, Level::INFO).then(Instant::now);
     let mut response = HttpResponse::Ok();
-    for (name, value) in &fixed.headers {
-        response.insert_header((name.as_str(), value.as_str()));
+    for header in &ready.headers {
+        response.insert_header(header.clone());
     }
-    let response = response.body(fixed.body.clone());
+    let response = response.body(ready.body.clone());
     if let Some(begun) = begun {
         info!(
-            target: REQUEST_LINES,
+            target: request_line::TARGET,
             method = %request.method(),
             route = request.match_pattern(),
             status = response.status().as_u16(),

@@ -5,6 +5,7 @@
 //! last pair that it was answered.
 
 use anyhow::{Context as _, Result, ensure};
+use latchkey::app::REFRESH_KEY_ID;
 use latchkey::clock::Clock;
 use latchkey::config::Settings;
 use latchkey::tokens::access::AccessTokens;
@@ -12,9 +13,6 @@ use latchkey::tokens::grant::Grant;
 use latchkey::tokens::refresh::{Generation, RefreshKeys, SessionId};
 
 use crate::seed::Person;
-
-/// The key id that `app` gives the first MAC key.
-const REFRESH_KEY_ID: u8 = 1;
 
 /// What a server with the same settings signs with.
 pub struct Keys {

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::passwords::{Checked, Hasher, Password, PasswordHash};
 
 /// Added to the threads' nice value: the scheduler then prefers everything else about nine to one.
-const NICENESS: i32 = 10;
+pub const NICENESS: i32 = 10;
 /// Work that found a free thread may still wait for the scheduler so long, even where `HASH_MAX_WAIT` lets nobody queue.
 const LEAST_PATIENCE: Duration = Duration::from_millis(250);
 /// The least that a client is asked to wait: `Retry-After` counts in seconds.
