@@ -7,6 +7,7 @@
 //!
 //! [`Stream`]s -> [`drive`] -> a [`Tally`] each
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -78,7 +79,13 @@ pub fn drive(streams: &mut [Stream<'_>], duration: Duration) -> Result<Vec<Tally
         if now >= end && lanes.iter().all(Lane::is_quiet) {
             break;
         }
-        ensure!(now < end + DRAIN, "answers are missing {} s after the last request", DRAIN.as_secs());
+        let missing = || lanes.iter().map(Lane::in_flight).collect::<Vec<_>>();
+        ensure!(
+            now < end + DRAIN,
+            "{} s after the end answers are missing, of each stream {:?}",
+            DRAIN.as_secs(),
+            missing()
+        );
         let patience = if now < end { wake.saturating_duration_since(now) } else { DRAIN };
         let patience = patience.try_into()?;
         match epoll::wait(&epoll, spare_capacity(&mut events), Some(&patience)) {
@@ -100,7 +107,8 @@ struct Lane<'a, 'work> {
     pace: Pace,
     work: &'a mut (dyn Work + 'work),
     connections: Vec<Connection>,
-    idle: Vec<usize>,
+    /// Taken in turn: a connection whose first request does not come is closed by the service after a while.
+    idle: VecDeque<usize>,
     /// How many left so far.
     asked: u64,
     request: Vec<u8>,
@@ -137,7 +145,7 @@ impl<'a, 'work> Lane<'a, 'work> {
         Ok(Self {
             pace: stream.pace,
             work: stream.work,
-            idle: (0..connections.len()).rev().collect(),
+            idle: (0..connections.len()).collect(),
             connections,
             asked: 0,
             request: Vec::with_capacity(2048),
@@ -150,7 +158,11 @@ impl<'a, 'work> Lane<'a, 'work> {
     }
 
     fn is_quiet(&self) -> bool {
-        self.idle.len() == self.connections.len()
+        self.in_flight() == 0
+    }
+
+    fn in_flight(&self) -> usize {
+        self.connections.len() - self.idle.len()
     }
 
     /// Sends what is due by now; says when it wants to be asked again, if not by an answer. What was due before the end is
@@ -167,7 +179,7 @@ impl<'a, 'work> Lane<'a, 'work> {
             if due > now {
                 return Ok((!self.idle.is_empty()).then_some(due));
             }
-            let Some(connection) = self.idle.pop() else { return Ok(None) };
+            let Some(connection) = self.idle.pop_front() else { return Ok(None) };
             self.send(connection, due)?;
         }
     }
@@ -212,7 +224,7 @@ impl<'a, 'work> Lane<'a, 'work> {
         if matches!(self.pace, Pace::Closed) && now < end {
             return self.send(number, now);
         }
-        self.idle.push(number);
+        self.idle.push_back(number);
         Ok(())
     }
 
@@ -303,27 +315,44 @@ mod tests {
         assert!(run(server(wrong), Pace::Closed).is_err());
     }
 
-    /// The first request of a paced stream that is looked at so late, and when it was meant to leave, from the start on.
-    fn first_of_a_stream_that_was_held_up(pace: Pace, late: Duration) -> Duration {
-        // Nobody accepts: the system completes the connection, and no answer comes.
+    /// A lane over so many connections that nobody answers unless the test does: the listener's other ends, in their order.
+    fn with_lane<T>(connections: usize, pace: Pace, then: impl FnOnce(&mut Lane<'_, '_>, &TcpListener) -> T) -> T {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut work = Echoes::default();
-        let address = listener.local_addr().unwrap();
-        let mut stream = Stream { address, connections: 1, pace, work: &mut work };
+        let mut stream = Stream { address: listener.local_addr().unwrap(), connections, pace, work: &mut work };
         let epoll = epoll::create(CreateFlags::CLOEXEC).unwrap();
-        let mut lane = Lane::open(&mut stream, &epoll, 0).unwrap();
-        let start = Instant::now();
-
-        lane.offer(start, start + late, start + 2 * late).unwrap();
-
-        lane.connections[0].in_flight.unwrap().meant_at - start
+        then(&mut Lane::open(&mut stream, &epoll, 0).unwrap(), &listener)
     }
 
     #[test]
     fn a_paced_request_that_leaves_late_counts_from_when_it_was_due() {
         let late = Duration::from_secs(5);
+        let first = |pace| {
+            with_lane(1, pace, |lane, _| {
+                let start = Instant::now();
+                lane.offer(start, start + late, start + 2 * late).unwrap();
+                lane.connections[0].in_flight.unwrap().meant_at - start
+            })
+        };
 
-        assert_eq!(first_of_a_stream_that_was_held_up(Pace::PerSecond(1.0), late), Duration::ZERO);
-        assert_eq!(first_of_a_stream_that_was_held_up(Pace::Closed, late), late);
+        assert_eq!(first(Pace::PerSecond(1.0)), Duration::ZERO);
+        assert_eq!(first(Pace::Closed), late);
+    }
+
+    #[test]
+    fn a_paced_stream_uses_all_of_its_connections_in_turn() {
+        with_lane(2, Pace::PerSecond(1.0), |lane, listener| {
+            let (start, second) = (Instant::now(), Duration::from_secs(1));
+            let end = start + 3 * second;
+            lane.offer(start, start, end).unwrap();
+            let (mut first, _) = listener.accept().unwrap();
+            first.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n0").unwrap();
+            lane.connections[0].socket.set_nonblocking(false).unwrap();
+            lane.readable(0, end).unwrap();
+
+            lane.offer(start, start + second, end).unwrap();
+
+            assert!(lane.connections[0].in_flight.is_none() && lane.connections[1].in_flight.is_some());
+        });
     }
 }

@@ -48,7 +48,10 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Answer<'_>, usize)>> {
         } else if header.name.eq_ignore_ascii_case("retry-after") {
             retry_after = Some(std::str::from_utf8(header.value)?.parse()?);
         } else if header.name.eq_ignore_ascii_case("connection") {
-            ensure!(header.value.eq_ignore_ascii_case(b"keep-alive"), "the server gave the connection up");
+            ensure!(
+                header.value.eq_ignore_ascii_case(b"keep-alive"),
+                "the server gave the connection up with {status}"
+            );
         }
     }
     let length: usize = match length {

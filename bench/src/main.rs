@@ -166,7 +166,7 @@ fn bench(arguments: &Arguments) -> Result<bool> {
     let ground = Ground::claim()?;
     let plan = plan(arguments, ground.path())?;
     let mut report = Report { setting: setting(&plan)?, ..Report::default() };
-    let done = measure(arguments, &plan, &mut report);
+    let done = run_scenarios(arguments, &plan, &mut report);
     // Also what was found before a failure: it took minutes.
     report.print();
     done?;
@@ -180,7 +180,7 @@ fn bench(arguments: &Arguments) -> Result<bool> {
     Ok(report.holds())
 }
 
-fn measure(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Result<()> {
+fn run_scenarios(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Result<()> {
     for scenario in [Scenario::Idle, Scenario::Profile, Scenario::Renewal, Scenario::Login, Scenario::Flood] {
         if !arguments.scenarios.is_empty() && !arguments.scenarios.contains(&scenario) {
             continue;

@@ -107,8 +107,9 @@ impl Place {
 }
 
 impl Holder {
-    /// Whether it holds this token, byte by byte, checked with these keys. The signature comes first and in constant time, since whoever does not
-    /// have it must not learn how much of it was right; who has it knows the token, so the rest may take what time it takes.
+    /// Whether it holds this token, byte by byte, checked with these keys. The signature comes first and in constant time,
+    /// since whoever does not have it must not learn how much of it was right; who has it knows the token, so the rest may
+    /// take what time it takes.
     fn is(&self, keys: &AccessTokens, token: &str) -> bool {
         let (ours, theirs) = (signature(&self.token).as_bytes(), signature(token).as_bytes());
         self.instance == keys.instance()

@@ -25,8 +25,12 @@ const GROWTH: Limit = Limit::AtMost(32.0);
 const OFFERED: f64 = 4.0;
 /// Renewals, and profiles, a second.
 const OTHERS: f64 = 1000.0;
-/// Connections of each of those, and of the logins.
+/// Connections of each of those, and the least of the logins.
 pub const CONNECTIONS: usize = 64;
+/// The most of the logins: below the usual limit of open files.
+const MOST_CONNECTIONS: usize = 768;
+/// Logins in flight, in those that the service lets wait: with fewer than one nobody would be turned away.
+const BEYOND_WAITING: f64 = 2.0;
 /// The flood must outlast `HASH_MAX_WAIT`, from where on logins are turned away.
 const LEAST_SPAN: Duration = Duration::from_secs(8);
 /// Who logs in, in turn.
@@ -63,35 +67,48 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     let (logging_in, people) = people.split_at_checked(LOGGING_IN).context("too few people")?;
     let keys = world.keys()?;
     let server = judged(plan, &world)?;
-    let offered = OFFERED * baseline::hashing(plan.cores, plan.cost, plan.span)?;
+    let bound = baseline::hashing(plan.cores, plan.cost, plan.span)?;
+    let connections = connections(bound, world.settings()?.hash_max_wait);
+    let offered = OFFERED * bound;
     let mut renewals = Renewals::of(people);
     let calls = [("renewals", Latencies::none()?), ("profiles", Latencies::none()?)];
     let mut seen = Seen { calls, turned_away: 0, logged_in: 0, growth_mib: 0.0 };
     for round in 1..=plan.rounds {
         progress(&format!("flood: round {round} of {}, {offered:.0} logins/s", plan.rounds));
-        let logins = Logins::too_many(logging_in, &keys);
-        seen.add_round(&server, &mut renewals, people, (logins, offered), (plan.span * 2).max(LEAST_SPAN))?;
+        let flood = Flood { logins: Logins::too_many(logging_in, &keys), rate: offered, connections };
+        seen.add_round(&server, (&mut renewals, people), flood, (plan.span * 2).max(LEAST_SPAN))?;
     }
     seen.judge(plan, report);
     server.stop()?;
     ledger::compare(&world, &renewals)
 }
 
+/// More logins than can be answered.
+struct Flood<'people> {
+    logins: Logins<'people>,
+    rate: f64,
+    connections: usize,
+}
+
+/// So many that more logins are in flight than a service with this bound hashes while it lets anybody wait.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped, and never below nothing")]
+fn connections(bound: f64, hash_max_wait: Duration) -> usize {
+    ((BEYOND_WAITING * bound * hash_max_wait.as_secs_f64()) as usize).clamp(CONNECTIONS, MOST_CONNECTIONS)
+}
+
 impl Seen {
     fn add_round(
         &mut self,
         server: &Server,
-        renewals: &mut Renewals,
-        people: &[Person],
-        (mut logins, offered): (Logins<'_>, f64),
+        (renewals, people): (&mut Renewals, &[Person]),
+        mut flood: Flood<'_>,
         span: Duration,
     ) -> Result<()> {
         let quiet = others(server, renewals, people, None, span)?;
         let before = server.resident()?;
-        let flood = Some((&mut logins, offered));
-        let (flooded, peak) = watched(server, || others(server, renewals, people, flood, span))?;
+        let (flooded, peak) = watched(server, || others(server, renewals, people, Some(&mut flood), span))?;
         self.growth_mib = self.growth_mib.max(mebibytes(peak.saturating_sub(before)));
-        self.turned_away += logins.turned_away;
+        self.turned_away += flood.logins.turned_away;
         self.logged_in += flooded.get(2).map_or(0, |tally| tally.accepted);
         for (((_, latencies), quiet), flooded) in self.calls.iter_mut().zip(&quiet).zip(&flooded) {
             latencies.quiet.add(&quiet.latency)?;
@@ -124,7 +141,7 @@ fn others(
     server: &Server,
     renewals: &mut Renewals,
     people: &[Person],
-    flood: Option<(&mut Logins<'_>, f64)>,
+    flood: Option<&mut Flood<'_>>,
     span: Duration,
 ) -> Result<Vec<Tally>> {
     let address = server.address;
@@ -134,8 +151,8 @@ fn others(
         Stream { address, connections: CONNECTIONS, pace: paced, work: renewals },
         Stream { address, connections: CONNECTIONS, pace: paced, work: &mut profiles },
     ];
-    if let Some((logins, rate)) = flood {
-        streams.push(Stream { address, connections: CONNECTIONS, pace: Pace::PerSecond(rate), work: logins });
+    if let Some(Flood { logins, rate, connections }) = flood {
+        streams.push(Stream { address, connections: *connections, pace: Pace::PerSecond(*rate), work: logins });
     }
     drive(&mut streams, span)
 }
@@ -155,4 +172,18 @@ fn watched<T>(server: &Server, work: impl FnOnce() -> Result<T>) -> Result<(T, u
         result
     })?;
     Ok((result, peak.load(Ordering::Relaxed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_logins_are_in_flight_than_may_wait_as_far_as_there_are_files() {
+        let wait = Duration::from_secs(3);
+
+        assert_eq!(connections(8.0, wait), 64);
+        assert_eq!(connections(40.0, wait), 240);
+        assert_eq!(connections(2000.0, wait), 768);
+    }
 }
