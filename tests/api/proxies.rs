@@ -50,6 +50,10 @@ async fn whoever_is_not_listed_is_not_believed_and_a_forgotten_proxy_is_warned_a
             .await
             .assert_problem(401, "invalid_credentials");
     }
+    for name in ["bob", "carol"] {
+        let request = server.request_from("192.0.2.47", "/api/register");
+        assert_eq!(Answer::of(request.json(&json!({"username": name, "password": PASSWORD}))).await.status, 201);
+    }
     server.fail_from("192.0.2.48", "alice", 3).await;
     server.logging_in_from("192.0.2.49", "alice", PASSWORD).await.assert_problem(429, "too_many_attempts");
 }
