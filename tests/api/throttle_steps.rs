@@ -3,10 +3,18 @@
 use std::time::Duration;
 
 use actix_web::test;
-use futures_util::FutureExt as _;
-use latchkey::actors::{self, NewSession};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
+use latchkey::actors::password_hasher::HashPermit;
+use latchkey::actors::{self, EndReason, NewSession};
+use latchkey::error::Error;
+use latchkey::tokens::refresh::SessionId;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
+use crate::support::account::password;
+use crate::support::by_hand::Waiting;
+use crate::support::time::StoppedTime;
 use crate::support::{PASSWORD, TestServer};
 
 /// Status and body of a login that was reserved before `meanwhile` and goes on after it; nothing where that says that the
@@ -102,33 +110,72 @@ async fn a_login_that_begins_anew_is_one_attempt() {
     assert_eq!(server.number("SELECT count(*) FROM login_failures"), 0);
 }
 
-#[actix_web::test]
-async fn a_login_that_would_begin_anew_and_finds_no_place_is_given_back() {
+/// A login with the right password that is reserved and holds the only place in front of the hashing threads.
+async fn in_the_only_place() -> (TestServer, StoppedTime, Waiting) {
     let one_place = [("LOGIN_FAILURES", "1 per 15m"), ("HASH_THREADS", "1"), ("HASH_MAX_WAIT", "0s")];
     let server = TestServer::with(&one_place).await;
     assert_eq!(server.register("alice", PASSWORD).await.status, 201);
-    let _time = server.stop_time();
-    let (seen, hash) = (server.account("alice").await.fence(), server.hash_of(PASSWORD).await);
+    let time = server.stop_time();
     let login = test::TestRequest::post().uri("/api/login");
-    let mut login = server.begun(login.set_json(json!({"username": "alice", "password": PASSWORD}))).await;
+    let login = server.begun(login.set_json(json!({"username": "alice", "password": PASSWORD}))).await;
     server.services.users.ping().await.unwrap();
-    server.changing_password(seen, hash).await.unwrap();
+    (server, time, login)
+}
 
-    // While the file is somebody else's the login gets as far as its session, and its place is free for another.
-    let file = server.rows_to_change();
-    file.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let _place = loop {
-        assert!((&mut login).now_or_never().is_none(), "the login waits for the store");
+/// Lets the login go on until its password was checked and its place is free, which is taken for it not to have another.
+/// Further it does not get, while the file is somebody else's.
+async fn place_of(server: &TestServer, login: &mut Waiting) -> HashPermit {
+    loop {
+        assert!(login.now_or_never().is_none(), "the login waits for the store");
         match server.services.hashing.admit() {
-            Ok(place) => break place,
+            Ok(place) => return place,
             Err(_) => tokio::task::yield_now().await,
         }
-    };
-    drop(file);
-    let (status, body) = login.await;
+    }
+}
 
+async fn assert_given_back(server: &TestServer, login: Waiting) {
+    let (status, body) = login.await;
     assert_eq!((status, &body["code"]), (503, &json!("overloaded")));
     assert_eq!(server.number("SELECT count(*) FROM login_failures"), 0);
+}
+
+#[actix_web::test]
+async fn a_login_that_would_begin_anew_and_finds_no_place_is_given_back() {
+    let (server, _time, mut login) = in_the_only_place().await;
+    // A change to the same password, whose hash took no place.
+    let (seen, hash) = (server.account("alice").await.fence(), server.hasher.hash(&password(PASSWORD)).unwrap());
+    server.changing_password(seen, hash).await.unwrap();
+    let file = server.rows_to_change();
+    file.execute_batch("BEGIN IMMEDIATE").unwrap();
+
+    let _place = place_of(&server, &mut login).await;
+    drop(file);
+
+    assert_given_back(&server, login).await;
+}
+
+#[actix_web::test]
+async fn a_login_whose_session_finds_no_place_in_the_store_is_given_back() {
+    let (server, _time, mut login) = in_the_only_place().await;
+    let file = server.rows_to_change();
+    file.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let sessions = &server.services.sessions;
+    let ending = || sessions.end(SessionId(Uuid::from_u128(7)), EndReason::Logout);
+    // More than may wait; none is done while the file is held, so the first that is answered says that no more may.
+    let mut crowd: FuturesUnordered<_> = (0..5000).map(|_| ending()).collect();
+    assert!(matches!(crowd.next().await, Some(Err(Error::Overloaded { .. }))));
+
+    let place = place_of(&server, &mut login).await;
+    // What the one hashing thread answers now comes behind the verdict, and what the store answers behind the session.
+    server.services.hashing.hash(place, password(PASSWORD)).await.unwrap();
+    assert!((&mut login).now_or_never().is_none(), "the session is asked for");
+    for _ in 0..2 {
+        assert!(matches!(ending().await, Err(Error::Overloaded { .. })));
+    }
+    drop(file);
+
+    assert_given_back(&server, login).await;
 }
 
 #[actix_web::test]

@@ -1,7 +1,7 @@
 //! A real server in its own thread and System, and a client that asks it over HTTP.
 
 pub mod account;
-mod by_hand;
+pub mod by_hand;
 pub mod calls;
 pub mod forge;
 pub mod in_flight;
