@@ -21,6 +21,8 @@ impl Terminal {
         let settings = settings.get_envs().filter_map(|(name, value)| Some((name, value?)));
         let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_latchkey"));
         command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).current_dir(place.path()).envs(settings);
+        // What kind of terminal it is, says whoever starts one: a service manager's environment does not.
+        command.env("TERM", "xterm");
         match command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() {
             Ok(mut child) => {
                 let (keys, screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
