@@ -30,7 +30,7 @@ macro_rules! shown_columns {
 const ONE: &str = concat!(shown_columns!(), "WHERE u.id = ?2");
 
 /// Behind a key, in its order: whoever registers meanwhile moves nothing. A part of a name is looked for as it stands.
-const PAGE: &str = concat!(
+pub(super) const PAGE: &str = concat!(
     shown_columns!(),
     "WHERE u.id > ?2 AND (?3 IS NULL OR instr(u.username_key, ?3) > 0) ORDER BY u.id LIMIT ?4"
 );

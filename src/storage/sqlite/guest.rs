@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, params};
 
 use super::batch::{self, BatchFailure, Operation, Presence};
-use super::{OpenError, Rules, live, open};
+use super::{OpenError, Rules, administration, live, open};
 use crate::clock::{Clock, Timestamp};
 use crate::storage::{Committed, LiveSession, SessionOperation, SessionOutcome, UserOperation, UserOutcome};
 use crate::tokens::principal::UserId;
@@ -28,14 +28,6 @@ const TRY_EVERY: Duration = Duration::from_millis(1);
 const LOOKS: u32 = 100;
 /// Between two of these looks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-
-/// Accounts in the order of their ids, which is the order in which they were made.
-const LIST: &str = "
-    SELECT u.id, u.username, u.roles, u.disabled, u.created_at,
-           (SELECT count(*) FROM sessions s
-            WHERE s.user_id = u.id AND s.epoch = u.epoch AND s.ended_at IS NULL AND u.disabled = 0
-              AND s.idle_expires_at > ?2 AND s.absolute_expires_at > ?2)
-    FROM users u WHERE u.id > ?1 AND instr(u.username_key, ?3) > 0 ORDER BY u.id LIMIT ?4";
 
 /// What a guest does where there is no database yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,8 +140,8 @@ impl Guest {
     pub fn accounts(&self, after: UserId, containing: &str, most: usize) -> Result<Vec<Listed>, GuestError> {
         let containing = containing.to_ascii_lowercase();
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let mut statement = self.connection.prepare_cached(LIST)?;
-        let rows = statement.query_map(params![after.0, self.clock.now().as_millis(), containing, most], |row| {
+        let mut statement = self.connection.prepare_cached(administration::PAGE)?;
+        let rows = statement.query_map(params![self.clock.now().as_millis(), after.0, containing, most], |row| {
             let roles: String = row.get(2)?;
             Ok(Listed {
                 id: UserId(row.get(0)?),
