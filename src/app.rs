@@ -36,11 +36,11 @@ use crate::middleware::respond::Respond;
 use crate::passwords::{Hasher, Policy};
 use crate::storage::sqlite::{OpenError, Rules, Sqlite};
 use crate::storage::{Storage, Swept};
+use crate::throttle;
 use crate::throttle::registrations::Registrations;
-use crate::throttle::{self, Keys};
-use crate::tokens::access::AccessTokens;
-use crate::tokens::refresh::RefreshKeys;
+use crate::tokens::live_keys::LiveKeys;
 use crate::tokens::revocation::{self, Revocations};
+use crate::tokens::ring::{Given, Ring, RingError};
 use crate::tokens::rotation;
 use crate::tokens::verified::VerifiedTokens;
 
@@ -61,8 +61,6 @@ const SWEEP_STEP_PAUSE: Duration = Duration::from_millis(100);
 const FOLLOW_PAUSE: Duration = Duration::from_millis(250);
 /// Counters of failed logins that are kept at most: some 10 MB of the database (docs/adr/0009-throttling.md).
 const MOST_COUNTERS: u32 = 100_000;
-/// The key id in refresh tokens while there is one key.
-pub const REFRESH_KEY_ID: u8 = 1;
 
 /// Why the server did not start, or ended otherwise than asked.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +71,9 @@ pub enum RunError {
     /// Nobody can listen there.
     #[error("HOST, PORT: cannot listen: {0}")]
     Listen(io::Error),
+    /// The key ring cannot be used.
+    #[error("the key ring {0}")]
+    Keys(#[from] RingError),
     /// A part failed while starting.
     #[error("cannot start: {0}")]
     Start(#[from] Error),
@@ -133,21 +134,15 @@ impl Server {
         follow_for_ever(&arbiter.handle(), sessions.clone());
         let hasher = Arc::new(Hasher::new(settings.bcrypt_cost));
         let hashing = Hashing::start(Arc::clone(&hasher), settings.hash_threads, settings.hash_max_wait, clock.clone());
-        let keys = Keys::new(&settings.refresh_token_secret);
+        let keys = Ring::empty().keys(given(&settings), &settings.jwt_issuer, &settings.jwt_audience)?;
         let services = Data::new(Services {
-            attempts: Attempts::new(users.clone(), keys, clock.clone()),
+            attempts: Attempts::new(users.clone(), throttle::Keys::new(&settings.refresh_token_secret), clock.clone()),
             registrations: Registrations::new(settings.registrations, clock.clone()),
             users,
             sessions,
             hashing,
             password_policy: Policy::from(settings.password_policy),
-            access_tokens: AccessTokens::hs256(
-                &settings.jwt_secret,
-                &settings.jwt_issuer,
-                &settings.jwt_audience,
-                settings.access_token_ttl,
-            )?,
-            refresh_keys: RefreshKeys::new(REFRESH_KEY_ID, &settings.refresh_token_secret),
+            keys: Arc::new(LiveKeys::new(keys)),
             revocations,
             clock,
             readiness: Readiness::default(),
@@ -224,6 +219,16 @@ pub fn rules(settings: &Settings) -> Rules {
         max_sessions_per_user: settings.max_sessions_per_user,
         revocations_kept_for: revocation::kept_for(settings.access_token_ttl),
         throttle: settings.login_failures.map(|rate| throttle::Policy { rate, most_counters: MOST_COUNTERS }),
+    }
+}
+
+/// What the settings say of keys.
+pub fn given(settings: &Settings) -> Given<'_> {
+    Given {
+        jwt_secret: &settings.jwt_secret,
+        refresh_token_secret: &settings.refresh_token_secret,
+        access_token_ttl: settings.access_token_ttl,
+        session_ttl: settings.session_ttl,
     }
 }
 
