@@ -22,6 +22,7 @@ mod hostile_body_frames;
 mod hostile_jwt_claims;
 mod hostile_jwt_form;
 mod hostile_jwt_header;
+mod hostile_keys;
 mod hostile_refresh_tokens;
 mod leaks;
 mod limits;

@@ -5,6 +5,7 @@ pub mod by_hand;
 pub mod calls;
 pub mod forge;
 pub mod in_flight;
+pub mod key_ring;
 pub mod log;
 mod origin;
 pub mod process;
