@@ -1,6 +1,7 @@
 //! The key ring of a real server: followed on SIGHUP, refused in one line, and never shown.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use latchkey::clock::Clock;
@@ -85,6 +86,7 @@ fn a_start_that_refuses_its_ring_ends_with_78_and_shows_nothing_of_it() {
     let (half, newer) = (text[..text.len() / 2].to_owned(), text.replace("\"version\": 1", "\"version\": 2"));
     let swapped = text.replacen("\"d\": \"", "\"d\": \"AAAA", 1);
     for (what, broken, words) in [
+        ("open to group", &text, "is open to group or others"),
         ("cut", &half, "is incomplete or was changed"),
         ("empty", &String::new(), "is incomplete or was changed"),
         ("newer", &newer, "was written by a newer version"),
@@ -92,6 +94,8 @@ fn a_start_that_refuses_its_ring_ends_with_78_and_shows_nothing_of_it() {
     ] {
         let place = Place::new();
         place.ring(broken);
+        let mode = if what == "open to group" { 0o640 } else { 0o600 };
+        fs::set_permissions(place.path("data/latchkey.keys"), fs::Permissions::from_mode(mode)).unwrap();
 
         let (code, said) = place.refused(&[("RUST_LOG", "trace")]);
 
