@@ -109,3 +109,17 @@ fn a_start_that_refuses_its_ring_ends_with_78_and_shows_nothing_of_it() {
         assert_eq!(names, ["latchkey.keys"], "{what}");
     }
 }
+
+#[actix_web::test]
+async fn a_start_without_the_ring_that_was_in_use_ends_with_78_and_says_what_to_do() {
+    let place = Place::new();
+    place.ring(&ring());
+    place.start(&[]).stopped();
+    fs::remove_file(place.path("data/latchkey.keys")).unwrap();
+
+    let (code, said) = place.refused(&[]);
+
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.starts_with("latchkey: KEY_RING: ") && said.lines().count() == 1, "{said}");
+    assert!(said.contains("bring it back from a backup") && said.contains("latchkey keys init"), "{said}");
+}
