@@ -6,9 +6,11 @@
 //!
 //! [`Settings`] -> [`Server::start`] -> [`Server::address`] -> [`Server::serve_until`]
 //!
-//! `key_ring`: from the file to the keys in use
+//! - `key_ring`: from the file to the keys in use
+//! - `signals`: when to stop
 
 mod key_ring;
+mod signals;
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -16,7 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Arbiter, ArbiterHandle};
-use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::rt::{self, System};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer, dev};
@@ -24,6 +25,7 @@ use futures_util::future::{self, Either};
 
 pub use self::key_ring::Looks;
 use self::key_ring::{AtStart, Follower};
+use self::signals::Signals;
 use crate::actors::attempts::Attempts;
 use crate::actors::password_hasher::Hashing;
 use crate::actors::refresh_tokens::{RefreshTokens, Sessions};
@@ -227,21 +229,13 @@ pub fn run(settings: Settings) -> Result<(), RunError> {
     System::new().block_on(async {
         // Heard before anybody is told the address: whoever starts us may stop us as soon as they read it, and a signal
         // that nobody hears yet kills the process.
-        let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Serve)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Serve)?;
-        let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Serve)?;
+        let signals = Signals::heard().map_err(RunError::Serve)?;
         let server = Server::start(settings, Clock::system()).await?;
         announce(server.address, !server.has_users);
         events::started(server.address);
-        let key_ring = server.key_ring.clone();
-        rt::spawn(async move {
-            while hangup.recv().await.is_some() {
-                tracing::info!("asked to look at the key ring");
-                key_ring.now().await;
-            }
-        });
+        let stop = signals.stop(server.key_ring.clone());
         let asked = async {
-            future::select(std::pin::pin!(terminate.recv()), std::pin::pin!(interrupt.recv())).await;
+            stop.await;
             tracing::info!("stopping: finishing what is in flight");
         };
         server.serve_until(asked).await
