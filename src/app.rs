@@ -1,10 +1,14 @@
 //! The composition root: settings in, a running server with its address out.
 //!
-//! Owns the order of starting and stopping, and nothing that happens between. Started: storage, the map of endings,
+//! Owns the order of starting and stopping, and nothing that happens between. Started: the keys, storage, the map of endings,
 //! actors, hashing, then the listener, so that the first request finds everything. Stopped: the listener first, what is
 //! in flight finishes and commits, then storage. A part that dies ends the process.
 //!
 //! [`Settings`] -> [`Server::start`] -> [`Server::address`] -> [`Server::serve_until`]
+//!
+//! `key_ring`: from the file to the keys in use
+
+mod key_ring;
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -23,7 +27,7 @@ use crate::actors::password_hasher::Hashing;
 use crate::actors::refresh_tokens::{RefreshTokens, Sessions};
 use crate::actors::user_store::UserStore;
 use crate::clock::Clock;
-use crate::config::{Database, Settings};
+use crate::config::{Database, Settings, SettingsError};
 use crate::error::Error;
 use crate::events;
 use crate::handlers;
@@ -40,7 +44,7 @@ use crate::throttle;
 use crate::throttle::registrations::Registrations;
 use crate::tokens::live_keys::LiveKeys;
 use crate::tokens::revocation::{self, Revocations};
-use crate::tokens::ring::{Given, Ring, RingError};
+use crate::tokens::ring::{Given, RingError};
 use crate::tokens::rotation;
 use crate::tokens::verified::VerifiedTokens;
 
@@ -72,8 +76,16 @@ pub enum RunError {
     #[error("HOST, PORT: cannot listen: {0}")]
     Listen(io::Error),
     /// The key ring cannot be used.
-    #[error("the key ring {0}")]
-    Keys(#[from] RingError),
+    #[error("{subject} {reason}")]
+    Keys {
+        /// Where it is, as its refusals begin.
+        subject: String,
+        /// What is wrong with it.
+        reason: RingError,
+    },
+    /// The key ring cannot be read.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// A part failed while starting.
     #[error("cannot start: {0}")]
     Start(#[from] Error),
@@ -105,6 +117,7 @@ pub struct Server {
 impl Server {
     /// Opens storage, starts the actors and listens. Must be called inside an actix `System`.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, RunError> {
+        let keys = key_ring::read(&settings)?;
         let (watch, deaths) = lifeline::watch();
         let Database::Sqlite(path) = &settings.database;
         let engine = Sqlite::open(path, rules(&settings), &clock, &watch)?;
@@ -134,7 +147,6 @@ impl Server {
         follow_for_ever(&arbiter.handle(), sessions.clone());
         let hasher = Arc::new(Hasher::new(settings.bcrypt_cost));
         let hashing = Hashing::start(Arc::clone(&hasher), settings.hash_threads, settings.hash_max_wait, clock.clone());
-        let keys = Ring::empty().keys(given(&settings), &settings.jwt_issuer, &settings.jwt_audience)?;
         let services = Data::new(Services {
             attempts: Attempts::new(users.clone(), throttle::Keys::new(&settings.refresh_token_secret), clock.clone()),
             registrations: Registrations::new(settings.registrations, clock.clone()),
@@ -204,6 +216,22 @@ pub fn run(settings: Settings) -> Result<(), RunError> {
         };
         server.serve_until(asked).await
     })
+}
+
+/// Whether a start would accept what the settings name beside the settings: the key ring. Makes nothing; a secret that a start
+/// would make may be empty.
+pub fn check(settings: &Settings) -> Result<(), RunError> {
+    key_ring::read(settings).map(drop)
+}
+
+impl RunError {
+    /// Whether it is a setting, or what one names, that has to change first.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Keys { .. } | Self::Settings(_) => true,
+            Self::Storage(_) | Self::Listen(_) | Self::Start(_) | Self::Serve(_) | Self::Died(_) => false,
+        }
+    }
 }
 
 /// What the settings ask of a storage engine.

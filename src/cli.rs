@@ -28,8 +28,8 @@ use serde::Serialize;
 use self::failure::Failure;
 use self::sessions::Sessions;
 use self::users::Users;
-use crate::app;
-use crate::config::{Settings, SettingsError};
+use crate::app::{self, RunError};
+use crate::config::{Checked, Settings};
 use crate::logging;
 
 /// Looked for in the working directory only: one that was found further up would be somebody else's.
@@ -51,7 +51,7 @@ Exit codes: 0 done or stopped as asked, 1 failed, 2 wrong argument, 78 a setting
 was refused.";
 const AFTER_HELP_CHECK_CONFIG: &str = "\
 Each line is NAME=value, and behind a # where the value was found: default,
-environment, .env or a file. Secrets are checked and not shown. Nothing is made:
+environment, .env or a file. Secrets and the key ring are checked and not shown. Nothing is made:
 not the secrets, not a folder, not the database.
 
 Exit codes: 0 a start would accept the settings, 78 one was refused and named on
@@ -112,13 +112,14 @@ pub fn run() -> ExitCode {
         }
     };
     match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => match Settings::load(std::env::vars_os(), Some(Path::new(DOTENV))) {
+        // The key ring is looked at before the secrets are made: a start that is refused leaves nothing behind.
+        Command::Serve => match checked().and_then(|_| Ok(Settings::load(std::env::vars_os(), dotenv())?)) {
             Ok(settings) => serve(settings),
             Err(refusal) => refused(&refusal),
         },
-        Command::CheckConfig => match Settings::check(std::env::vars_os(), Some(Path::new(DOTENV))) {
-            Ok(settings) => {
-                answer(&settings.iter().map(|setting| format!("{setting}\n")).collect::<String>());
+        Command::CheckConfig => match checked() {
+            Ok(Checked { effective, .. }) => {
+                answer(&effective.iter().map(|setting| format!("{setting}\n")).collect::<String>());
                 ExitCode::SUCCESS
             }
             Err(refusal) => refused(&refusal),
@@ -127,6 +128,17 @@ pub fn run() -> ExitCode {
         Command::Users(command) => ended(users::run(command)),
         Command::Sessions(command) => ended(sessions::run(command)),
     }
+}
+
+/// The settings and the key ring, as a start would find them; makes nothing.
+fn checked() -> Result<Checked, RunError> {
+    let checked = Settings::check(std::env::vars_os(), dotenv())?;
+    app::check(&checked.settings)?;
+    Ok(checked)
+}
+
+fn dotenv() -> Option<&'static Path> {
+    Some(Path::new(DOTENV))
 }
 
 fn ended(done: Result<(), Failure>) -> ExitCode {
@@ -139,18 +151,16 @@ fn ended(done: Result<(), Failure>) -> ExitCode {
     }
 }
 
-fn refused(refusal: &SettingsError) -> ExitCode {
+fn refused(refusal: &RunError) -> ExitCode {
     complain(refusal);
     ExitCode::from(SETTINGS_REFUSED)
 }
 
 /// 0 or 1 and nothing else: that is all that a container's health check may answer. A refused setting is a 1 too.
 fn healthcheck(live: bool) -> ExitCode {
-    let answered = Settings::address(std::env::vars_os(), Some(Path::new(DOTENV)))
-        .map_err(|refusal| refusal.to_string())
-        .and_then(|(host, port)| {
-            healthcheck::ask(&host, port, if live { "/healthz" } else { "/readyz" }, HEALTHCHECK_PATIENCE)
-        });
+    let answered = Settings::address(std::env::vars_os(), dotenv()).map_err(|refusal| refusal.to_string()).and_then(
+        |(host, port)| healthcheck::ask(&host, port, if live { "/healthz" } else { "/readyz" }, HEALTHCHECK_PATIENCE),
+    );
     match answered {
         Ok(words) => {
             answer(&format!("{words}\n"));
@@ -179,7 +189,7 @@ fn serve(settings: Settings) -> ExitCode {
         Err(failure) => {
             // Not by way of the log: its filter may be off, and whoever started us should see why we stopped.
             complain(&failure);
-            ExitCode::FAILURE
+            if failure.is_refusal() { ExitCode::from(SETTINGS_REFUSED) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -286,6 +286,34 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_ring_has_room_for_every_number_and_a_hundred_access_keys() {
+        let at = |millis| Term {
+            activates_at: Timestamp::from_millis(millis),
+            retires_at: Some(Timestamp::from_millis(millis)),
+        };
+        let line = |jwk: PrivateJwk, kid: String, algorithm, mac_id| Line {
+            held: Held::Key { kid, jwk },
+            algorithm,
+            mac_id,
+            created_at: Some(Timestamp::from_millis(1)),
+            term: at(1),
+        };
+        let refresh = (1..=u8::MAX).map(|id| {
+            let jwk = PrivateJwk::draw_secret().unwrap();
+            line(jwk, "rt-00000000".to_owned(), None, Some(id))
+        });
+        let access = (0..100).map(|_| {
+            let jwk = PrivateJwk::draw(Algorithm::Es256).unwrap();
+            let kid = jwk.signing_key().unwrap().kid().to_owned();
+            line(jwk, kid, Some(Algorithm::Es256), None)
+        });
+        let longest = Ring { access: access.collect(), refresh: refresh.collect() };
+        let length = longest.to_text().len() as u64;
+        assert!(length <= crate::config::LONGEST_KEY_RING, "{length}");
+        assert!(length > crate::config::LONGEST_KEY_RING / 10 * 9, "{length}: what is said of the constant");
+    }
+
+    #[test]
     fn a_ring_of_a_later_version_says_so() {
         let text = ring_text().replace("\"version\": 1", "\"version\": 2, \"more\": {}");
         assert_eq!(Ring::parse(text.as_bytes()).err(), Some(RingError::Newer));
