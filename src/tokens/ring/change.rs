@@ -102,6 +102,13 @@ impl Ring {
         self.append(new, now.plus(notice), given, now)
     }
 
+    /// Adds a key of the sort that signs now, to take over from it when `notice` is over.
+    pub fn rotate(&mut self, kind: Kind, notice: Duration, given: Given<'_>, now: Timestamp) -> Result<Shown, Refusal> {
+        let lines = self.lines(kind);
+        let signing = lines.iter().find(|line| line.term.signs_at(now)).or(lines.last()).ok_or(Refusal::NoSuchKey)?;
+        self.add(successor_of(signing), notice, given, now)
+    }
+
     /// Lets a key go: cancelled where it waits, else succeeded by a new one of its sort after `notice`.
     ///
     /// What waits is cancelled [`SETTLED`] before it signs, at the latest: a node that reads the ring after that would have
@@ -124,7 +131,7 @@ impl Ring {
             State::Signing => match lines.get(at.saturating_add(1)) {
                 Some(successor) => Ok(Retired::Succeeded { by: show(kind, successor, given, now) }),
                 None => {
-                    let by = self.add(successor_of(line), notice, given, now)?;
+                    let by = self.rotate(kind, notice, given, now)?;
                     Ok(Retired::Succeeded { by })
                 }
             },
