@@ -22,6 +22,8 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer, dev};
 use futures_util::future::{self, Either};
 
+pub use self::key_ring::Looks;
+use self::key_ring::{AtStart, Follower};
 use crate::actors::attempts::Attempts;
 use crate::actors::password_hasher::Hashing;
 use crate::actors::refresh_tokens::{RefreshTokens, Sessions};
@@ -83,6 +85,15 @@ pub enum RunError {
         /// What is wrong with it.
         reason: RingError,
     },
+    /// There was a key ring, and it is gone. A start without it would call tokens unknown that are not, which is final.
+    #[error(
+        "{subject} is missing although keys of it were in use; bring it back from a backup, or begin a new one (latchkey keys \
+         init), after which whoever was signed in with the lost keys has to log in again"
+    )]
+    KeyRingLost {
+        /// Where it should be, as its refusals begin.
+        subject: String,
+    },
     /// The key ring cannot be read.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -105,6 +116,8 @@ pub struct Server {
     pub services: Data<Services>,
     /// Counts the work of hashing.
     pub hasher: Arc<Hasher>,
+    /// Has the key ring looked at.
+    pub key_ring: Looks,
     http: dev::Server,
     storage: Arc<dyn Storage>,
     deaths: Deaths,
@@ -117,7 +130,8 @@ pub struct Server {
 impl Server {
     /// Opens storage, starts the actors and listens. Must be called inside an actix `System`.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, RunError> {
-        let keys = key_ring::read(&settings)?;
+        let AtStart { keys, holds_keys, known } = key_ring::at_start(&settings)?;
+        let keys = Arc::new(LiveKeys::new(keys));
         let (watch, deaths) = lifeline::watch();
         let Database::Sqlite(path) = &settings.database;
         let engine = Sqlite::open(path, rules(&settings), &clock, &watch)?;
@@ -145,6 +159,14 @@ impl Server {
         );
         sweep_for_ever(&arbiter.handle(), sessions.clone());
         follow_for_ever(&arbiter.handle(), sessions.clone());
+        let follower = Follower {
+            settings: Arc::new(settings.clone()),
+            clock: clock.clone(),
+            keys: Arc::clone(&keys),
+            sessions: sessions.clone(),
+            lifeline: watch.over("follower of the key ring"),
+        };
+        let key_ring = follower.start(holds_keys, known).await?;
         let hasher = Arc::new(Hasher::new(settings.bcrypt_cost));
         let hashing = Hashing::start(Arc::clone(&hasher), settings.hash_threads, settings.hash_max_wait, clock.clone());
         let services = Data::new(Services {
@@ -154,14 +176,14 @@ impl Server {
             sessions,
             hashing,
             password_policy: Policy::from(settings.password_policy),
-            keys: Arc::new(LiveKeys::new(keys)),
+            keys: Arc::clone(&keys),
             revocations,
             clock,
             readiness: Readiness::default(),
         });
         let (address, http) = listen(&settings, services.clone())?;
         let last_words = settings.limits.last_words;
-        Ok(Self { address, services, hasher, http, storage, deaths, arbiter, last_words, has_users })
+        Ok(Self { address, services, hasher, key_ring, http, storage, deaths, arbiter, last_words, has_users })
     }
 
     /// Serves until `stop` is ready or a part dies, then finishes what is in flight, commits and closes.
@@ -200,16 +222,24 @@ impl Server {
     }
 }
 
-/// Runs the service until SIGTERM or SIGINT. Greets on the first start.
+/// Runs the service until SIGTERM or SIGINT; SIGHUP has it look at the key ring. Greets on the first start.
 pub fn run(settings: Settings) -> Result<(), RunError> {
     System::new().block_on(async {
         // Heard before anybody is told the address: whoever starts us may stop us as soon as they read it, and a signal
         // that nobody hears yet kills the process.
         let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Serve)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Serve)?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Serve)?;
         let server = Server::start(settings, Clock::system()).await?;
         announce(server.address, !server.has_users);
         events::started(server.address);
+        let key_ring = server.key_ring.clone();
+        rt::spawn(async move {
+            while hangup.recv().await.is_some() {
+                tracing::info!("asked to look at the key ring");
+                key_ring.now().await;
+            }
+        });
         let asked = async {
             future::select(std::pin::pin!(terminate.recv()), std::pin::pin!(interrupt.recv())).await;
             tracing::info!("stopping: finishing what is in flight");
@@ -218,17 +248,17 @@ pub fn run(settings: Settings) -> Result<(), RunError> {
     })
 }
 
-/// Whether a start would accept what the settings name beside the settings: the key ring. Makes nothing; a secret that a start
-/// would make may be empty.
+/// Whether a start would accept the key ring that the settings name. Makes nothing; a secret that a start would make may be
+/// empty.
 pub fn check(settings: &Settings) -> Result<(), RunError> {
-    key_ring::read(settings).map(drop)
+    key_ring::at_start(settings).map(drop)
 }
 
 impl RunError {
     /// Whether it is a setting, or what one names, that has to change first.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Keys { .. } | Self::Settings(_) => true,
+            Self::Keys { .. } | Self::KeyRingLost { .. } | Self::Settings(_) => true,
             Self::Storage(_) | Self::Listen(_) | Self::Start(_) | Self::Serve(_) | Self::Died(_) => false,
         }
     }

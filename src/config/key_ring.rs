@@ -131,7 +131,7 @@ impl KeyRing {
         match self {
             Self::Given(_) => format!("{}: the key ring", KEY_RING.name),
             Self::File { named: true, .. } => format!("{}: the file that it names", KEY_RING_FILE.name),
-            Self::File { path, named: false } => format!("{}: {}", KEY_RING.name, path.display()),
+            Self::File { path, named: false } => format!("{}: {}:", KEY_RING.name, path.display()),
         }
     }
 

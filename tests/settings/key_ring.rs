@@ -143,7 +143,7 @@ fn a_refused_change_leaves_the_ring_as_it_was() {
 
     fs::create_dir(place.path("data/.latchkey.keys.tmp")).unwrap();
     let refusal = write(&ring, "{}").unwrap_err().to_string();
-    assert!(refusal.contains("latchkey.keys cannot be written: ") && !refusal.contains('\n'), "{refusal}");
+    assert!(refusal.contains("latchkey.keys: cannot be written: ") && !refusal.contains('\n'), "{refusal}");
     assert_eq!(text(&ring).as_deref(), Some(TEXT));
 }
 
