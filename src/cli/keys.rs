@@ -172,7 +172,8 @@ fn withdraw(kid: &str, yes: bool) -> Result<(), Failure> {
 }
 
 fn init(yes: bool) -> Result<(), Failure> {
-    let settings = settings()?;
+    // Not as a start would: that is refused where the ring was lost.
+    let settings = found_or_made(Settings::check(std::env::vars_os(), dotenv())?.settings)?;
     if settings.key_ring.read()?.is_some() {
         return Err(Failure::new(THERE_IS_ONE));
     }
@@ -228,7 +229,10 @@ fn ring(text: Option<&[u8]>, settings: &Settings) -> Result<Ring, Failure> {
 /// The settings with their secrets, which time and name the keys. Where no server ever started they are made, as by its first start;
 /// not before the ring was found to be one that can be changed.
 fn settings() -> Result<Settings, Failure> {
-    let settings = checked()?.settings;
+    found_or_made(checked()?.settings)
+}
+
+fn found_or_made(settings: Settings) -> Result<Settings, Failure> {
     if !are_missing(&settings) {
         return Ok(settings);
     }

@@ -2,7 +2,8 @@
 //!
 //! - [`accounts`]: `latchkey users`
 //! - [`import`]: `latchkey users import`
-//! - [`keys`], [`keys_refused`], [`keys_at_once`]: `latchkey keys`
+//! - [`keys`], [`keys_beside_a_server`], [`keys_refused`],
+//!   [`keys_at_once`]: `latchkey keys`
 //! - [`sessions`]: `latchkey sessions`
 //! - [`terminal`]: what is asked for where somebody sits before it
 //! - [`place`]: the two processes and the directory that they share
@@ -19,6 +20,7 @@ mod accounts;
 mod import;
 mod keys;
 mod keys_at_once;
+mod keys_beside_a_server;
 mod keys_refused;
 mod place;
 mod sessions;
