@@ -13,7 +13,7 @@ use std::time::Duration;
 use criterion::Criterion;
 use latchkey::clock::Timestamp;
 use latchkey::config::Secret;
-use latchkey::tokens::access::AccessTokens;
+use latchkey::tokens::access::{AccessTokens, Claimed};
 use latchkey::tokens::grant::Grant;
 use latchkey::tokens::principal::{Epoch, Principal, Role, UserId, Username, Version};
 use latchkey::tokens::refresh::{Generation, RefreshKeys, SessionId};
@@ -34,7 +34,8 @@ fn main() {
 
 fn access_tokens(criterion: &mut Criterion) {
     let secret = Secret::new(b"a key of a bench, 32 bytes or more, used nowhere else".to_vec());
-    let tokens = AccessTokens::hs256(&secret, "latchkey", "latchkey", TTL).expect("a key");
+    let tokens =
+        AccessTokens::hs256(&secret, Claimed { issuer: "latchkey", audience: "latchkey", ttl: TTL }).expect("a key");
     let grant = grant();
     let token = tokens.mint(&grant).expect("a token");
 
@@ -48,11 +49,11 @@ fn refresh_tokens(criterion: &mut Criterion) {
     let secret = Secret::new(b"another key of a bench, used nowhere else".to_vec());
     let keys = RefreshKeys::new(1, &secret);
     let session = SessionId(Uuid::from_u128(7));
-    let token = keys.mint(session, Generation::FIRST);
+    let token = keys.mint(session, Generation::FIRST, NOW).expect("a token");
 
     let mut group = criterion.benchmark_group("refresh");
-    group.bench_function("mint", |bencher| bencher.iter(|| keys.mint(black_box(session), Generation::FIRST)));
-    group.bench_function("parse and MAC", |bencher| bencher.iter(|| keys.verify(black_box(token.expose()))));
+    group.bench_function("mint", |bencher| bencher.iter(|| keys.mint(black_box(session), Generation::FIRST, NOW)));
+    group.bench_function("parse and MAC", |bencher| bencher.iter(|| keys.verify(black_box(token.expose()), NOW)));
     group.finish();
 }
 
@@ -90,6 +91,7 @@ fn grant() -> Grant {
     Grant {
         session: SessionId(Uuid::from_u128(7)),
         generation: Generation::FIRST,
+        generated_at: NOW,
         principal: Principal {
             id: UserId(Uuid::from_u128(8)),
             username: Username::parse("testuser").expect("a name"),

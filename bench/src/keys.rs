@@ -5,12 +5,12 @@
 //! last pair that it was answered.
 
 use anyhow::{Context as _, Result, ensure};
-use latchkey::app::REFRESH_KEY_ID;
 use latchkey::clock::Clock;
 use latchkey::config::Settings;
-use latchkey::tokens::access::AccessTokens;
+use latchkey::tokens::access::{AccessTokens, Claimed};
 use latchkey::tokens::grant::Grant;
 use latchkey::tokens::refresh::{Generation, RefreshKeys, SessionId};
+use latchkey::tokens::ring::FIRST_MAC_ID;
 
 use crate::seed::Person;
 
@@ -26,11 +26,9 @@ impl Keys {
     pub fn of(settings: &Settings) -> Result<Self> {
         let access = AccessTokens::hs256(
             &settings.jwt_secret,
-            &settings.jwt_issuer,
-            &settings.jwt_audience,
-            settings.access_token_ttl,
+            Claimed { issuer: &settings.jwt_issuer, audience: &settings.jwt_audience, ttl: settings.access_token_ttl },
         )?;
-        let refresh = RefreshKeys::new(REFRESH_KEY_ID, &settings.refresh_token_secret);
+        let refresh = RefreshKeys::new(FIRST_MAC_ID, &settings.refresh_token_secret);
         Ok(Self { access, refresh, clock: Clock::system() })
     }
 
@@ -46,7 +44,7 @@ impl Keys {
         Ok(Person {
             username: name.to_owned(),
             session: grant.session,
-            refresh_token: self.refresh.mint(grant.session, grant.generation).expose().to_owned(),
+            refresh_token: self.refresh.mint(grant.session, grant.generation, grant.generated_at)?.expose().to_owned(),
             access_token,
             profile,
         })
@@ -55,7 +53,7 @@ impl Keys {
     /// Errors: one of the tokens is not what this session of this user must have been given.
     pub fn check(&self, given: &Given<'_>) -> Result<()> {
         let generation = Generation::new(given.generation).context("generation 0")?;
-        let refresh_token = self.refresh.mint(given.session, generation);
+        let refresh_token = self.refresh.mint(given.session, generation, self.clock.now())?;
         ensure!(refresh_token.expose() == given.refresh_token, "a refresh token that is not its session's");
         let identity = self.access.verify(given.access_token, self.clock.now()).context("an access token")?;
         ensure!(identity.session == given.session, "an access token of another session");

@@ -28,9 +28,11 @@ pub async fn logout(
             return Err(ApiError::invalid_request("Send either a refresh token or an access token, not both."));
         }
         (None, None) => return Err(Error::MissingToken.into()),
-        (Some(body), None) => services.refresh_keys.verify(&body.refresh_token).ok().map(|token| token.session),
+        (Some(body), None) => services.read_refresh_token(&body.refresh_token).ok().map(|token| token.session),
         // Not asked whether it ended already: a second logout is one too.
-        (None, Some(access_token)) => Some(services.access_tokens.verify(access_token, services.clock.now())?.session),
+        (None, Some(access_token)) => {
+            Some(services.keys.now().access.verify(access_token, services.clock.now())?.session)
+        }
     };
     if let Some(session) = session {
         to_the_end(end(services, trail, session)).await?;

@@ -4,7 +4,7 @@
 //! named here; whoever wants something from it asks an actor.
 //!
 //! - the calls, one file each: [`welcome`], [`register`], [`login`], [`refresh_token`], [`logout`], [`logout_all`], [`profile`],
-//!   [`sessions`], [`password`], [`delete_account`], [`admin_users`], [`administration`], [`health`], [`problems`]
+//!   [`sessions`], [`password`], [`delete_account`], [`admin_users`], [`administration`], [`jwks`], [`health`], [`problems`]
 //! - [`services`]: what they ask
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
 //! - [`json`]: request bodies and answers
@@ -32,6 +32,7 @@ pub mod delete_account;
 pub mod error;
 pub mod health;
 pub mod json;
+pub mod jwks;
 pub mod login;
 pub mod logout;
 pub mod logout_all;
@@ -68,6 +69,7 @@ pub fn route_table(app: &mut ServiceConfig) {
                 .delete(administration::delete),
         ))
         .service(for_admins(at("/api/admin/users/{id}/sessions").delete(administration::end_sessions)))
+        .service(at("/.well-known/jwks.json").get(jwks::jwks))
         .service(at("/healthz").get(health::healthz))
         .service(at("/readyz").get(health::readyz))
         .service(at("/problems").get(problems::problems))

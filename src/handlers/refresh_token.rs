@@ -39,7 +39,7 @@ pub async fn refresh_token(
     client: Client,
     body: Json<RefreshRequest>,
 ) -> Result<Json<TokenResponse>, ApiError> {
-    let presented = services.refresh_keys.verify(&body.refresh_token)?;
+    let presented = services.read_refresh_token(&body.refresh_token)?;
     let grant = to_the_end(renew(services.clone(), trail, presented, client)).await?;
     Ok(Json(services.issue(&grant)?))
 }

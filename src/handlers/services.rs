@@ -1,7 +1,7 @@
 //! What handlers ask.
 //!
 //! Everything that a request can reach, put together once by `app` and shared by all workers. No state of its own: stores
-//! are behind handles, keys are constant, the map of endings is read without a lock.
+//! are behind handles, keys are replaced as a whole, the map of endings is read without a lock.
 
 use std::sync::Arc;
 
@@ -16,9 +16,10 @@ use crate::error::{Error, Result};
 use crate::handlers::health::Readiness;
 use crate::passwords::Policy;
 use crate::throttle::registrations::Registrations;
-use crate::tokens::access::{AccessTokens, Authentic, Identity};
+use crate::tokens::access::{Authentic, Identity};
 use crate::tokens::grant::Grant;
-use crate::tokens::refresh::{RefreshKeys, RefreshToken, SessionId};
+use crate::tokens::live_keys::LiveKeys;
+use crate::tokens::refresh::{Presented, RefreshToken, SessionId};
 use crate::tokens::revocation::Revocations;
 use crate::tokens::verified::VerifiedTokens;
 
@@ -36,10 +37,8 @@ pub struct Services {
     pub hashing: Hashing,
     /// What a new password must be.
     pub password_policy: Policy,
-    /// Signs and verifies access tokens.
-    pub access_tokens: AccessTokens,
-    /// Makes and reads refresh tokens.
-    pub refresh_keys: RefreshKeys,
+    /// Sign and verify both kinds of tokens.
+    pub keys: Arc<LiveKeys>,
     /// What ended.
     pub revocations: Arc<Revocations>,
     /// The time.
@@ -73,38 +72,45 @@ impl TokenResponse {
 impl Services {
     /// Makes the tokens of a grant. Errors: [`Error::Internal`] where a token cannot be made.
     pub fn issue(&self, grant: &Grant) -> Result<TokenResponse> {
-        let access = self.access_tokens.mint(grant)?;
+        let keys = self.keys.now();
+        let access = keys.access.mint(grant)?;
         Ok(TokenResponse {
             message: None,
             token_type: "Bearer",
             access_token: access.text,
             expires_in: access.expires_in,
-            refresh_token: self.refresh_keys.mint(grant.session, grant.generation),
+            refresh_token: keys.refresh.mint(grant.session, grant.generation, grant.generated_at)?,
             refresh_expires_in: grant.refresh_expires_in().as_secs(),
             session_id: grant.session,
         })
     }
 
+    /// What a refresh token says. Errors: [`Error::InvalidGrant`] where no key of ours signed it.
+    pub fn read_refresh_token(&self, token: &str) -> Result<Presented> {
+        self.keys.now().refresh.verify(token, self.clock.now())
+    }
+
     /// Who a bearer token speaks for. Errors: [`Error::InvalidToken`], also where its session or user ended since.
     pub fn identify(&self, access_token: &str) -> Result<Identity> {
-        let authentic = self.access_tokens.authenticate(access_token)?;
+        let authentic = self.keys.now().access.authenticate(access_token)?;
         if self.stands(&authentic) { Ok(authentic.identity) } else { Err(Error::InvalidToken) }
     }
 
     /// The same for a token that is likely to come again: its signature is checked the first times only.
     pub fn recognise(&self, verified: &VerifiedTokens, access_token: &str) -> Result<Identity> {
-        if let Some(authentic) = verified.find(&self.access_tokens, access_token) {
+        let keys = self.keys.now();
+        if let Some(authentic) = verified.find(&keys.access, access_token) {
             if self.stands(&authentic) {
                 return Ok(authentic.identity);
             }
-            verified.forget(&self.access_tokens, access_token);
+            verified.forget(&keys.access, access_token);
             return Err(Error::InvalidToken);
         }
-        let authentic = self.access_tokens.authenticate(access_token)?;
+        let authentic = keys.access.authenticate(access_token)?;
         if !self.stands(&authentic) {
             return Err(Error::InvalidToken);
         }
-        verified.keep(&self.access_tokens, access_token, &authentic);
+        verified.keep(&keys.access, access_token, &authentic);
         Ok(authentic.identity)
     }
 

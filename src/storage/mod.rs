@@ -66,6 +66,9 @@ pub trait Storage: Send + Sync + 'static {
     /// already. None, for the price of one look, where no other process wrote anything.
     fn endings_of_others(&self) -> BoxFuture<'static, Result<Vec<Revocation>>>;
 
+    /// Remembers for good that keys of a key ring are in use: durable once it answers.
+    fn note_key_ring(&self) -> BoxFuture<'static, Result<()>>;
+
     /// Takes one small step through the sessions and removes those that were over for long, and endings that no access
     /// token can outlive. One pass is done when it answers [`Swept::Pass`]. In a service that has become quiet it notes once
     /// that the last windows were lived through, so that a restart does not open them again.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Answer, PASSWORD, TestServer};
 
 /// Every path with the methods that it answers to.
-pub const PATHS: [(&str, &str); 17] = [
+pub const PATHS: [(&str, &str); 18] = [
     ("/api", "GET, HEAD"),
     ("/api/register", "POST"),
     ("/api/login", "POST"),
@@ -22,6 +22,7 @@ pub const PATHS: [(&str, &str); 17] = [
     ("/api/admin/users", "GET, HEAD"),
     ("/api/admin/users/0192f0c0-0000-7000-8000-000000000001", "GET, HEAD, PATCH, DELETE"),
     ("/api/admin/users/0192f0c0-0000-7000-8000-000000000001/sessions", "DELETE"),
+    ("/.well-known/jwks.json", "GET, HEAD"),
     ("/healthz", "GET, HEAD"),
     ("/readyz", "GET, HEAD"),
     ("/problems", "GET, HEAD"),
@@ -157,8 +158,8 @@ async fn head_is_answered_as_get_is_without_the_body() {
         assert_eq!((head.status, head.raw.as_str()), (200, ""), "{path}");
         assert_eq!(head.header("content-length"), get.raw.len().to_string(), "{path}");
         assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
-        // The one page that may be cached has its headers tested in `problems`.
-        if path != &"/problems" {
+        // What may be cached has its headers tested in `problems` and `jwks`.
+        if !["/problems", "/.well-known/jwks.json"].contains(path) {
             head.assert_dressed();
         }
     }

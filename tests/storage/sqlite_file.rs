@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use futures_util::FutureExt as _;
 use latchkey::clock::Clock;
 use latchkey::lifeline;
+use latchkey::storage::sqlite::Sqlite;
 
 use crate::database::{Database, creation_of_bytes, logout, told, usual_rules};
 use crate::sqlite::SqliteEngine;
@@ -17,6 +18,7 @@ pub const BACK_TO_THE_FIRST_SCHEMA: &str = "
     ALTER TABLE service DROP COLUMN endings_kept_for;
     ALTER TABLE service DROP COLUMN longer_kept_for;
     ALTER TABLE service DROP COLUMN longer_until;
+    ALTER TABLE service DROP COLUMN key_ring_in_use;
     DROP TRIGGER known_addresses_go;
     DROP TABLE known_addresses;
     DROP TABLE login_failures;
@@ -147,4 +149,39 @@ fn the_log_starts_over_while_the_database_is_written() {
     assert!(length(log.clone()) < 40 * MIB, "{} bytes of log", length(log));
     db.close();
     assert!(length(file) > 64 * MIB, "too little was written to tell");
+}
+
+#[test]
+fn a_database_that_is_not_there_or_older_than_the_mark_of_a_key_ring_has_none_and_is_left_alone() {
+    let engine = SqliteEngine::fresh();
+    let (path, log) = (engine.path().to_owned(), engine.log());
+    assert!(!Sqlite::has_key_ring_in_use(&path).unwrap());
+    assert!(!path.exists());
+
+    let db = Database::on(Box::new(engine));
+    db.account("alice");
+    assert!(!Sqlite::has_key_ring_in_use(&path).unwrap());
+    db.close();
+    db.engine.sql(BACK_TO_THE_FIRST_SCHEMA);
+    drop(db);
+
+    assert!(!Sqlite::has_key_ring_in_use(&path).unwrap());
+    assert!(!log.exists(), "a log was left behind");
+}
+
+#[test]
+fn the_mark_of_a_key_ring_is_seen_beside_the_server_that_set_it_and_after_it_and_stays() {
+    let engine = SqliteEngine::fresh();
+    let (path, log) = (engine.path().to_owned(), engine.log());
+    let db = Database::on(Box::new(engine));
+
+    db.wait(db.storage.note_key_ring()).unwrap();
+
+    assert!(Sqlite::has_key_ring_in_use(&path).unwrap());
+    assert!(log.exists(), "the look took the log away");
+    let clock = db.clock.clone();
+    let db = db.reopened(clock);
+    assert!(Sqlite::has_key_ring_in_use(&path).unwrap());
+    db.wait(db.storage.note_key_ring()).unwrap();
+    assert_eq!(db.engine.number("SELECT key_ring_in_use FROM service"), 1);
 }

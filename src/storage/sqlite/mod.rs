@@ -41,6 +41,7 @@ mod attempts;
 mod batch;
 mod checkpoint;
 mod guest;
+mod key_ring;
 mod live;
 mod open;
 mod opening;
@@ -138,6 +139,11 @@ impl Sqlite {
         Ok(Self { jobs, reads, has_users: opened.has_users })
     }
 
+    /// Whether the database at `path` remembers that keys of a key ring are in use. Changes nothing.
+    pub fn has_key_ring_in_use(path: &Path) -> std::result::Result<bool, OpenError> {
+        key_ring::is_in_use(path)
+    }
+
     /// Whether somebody had registered when the database was opened.
     pub fn has_users(&self) -> bool {
         self.has_users
@@ -206,6 +212,10 @@ impl Storage for Sqlite {
             }
             Ok(endings.unwrap_or_default())
         })
+    }
+
+    fn note_key_ring(&self) -> BoxFuture<'static, Result<()>> {
+        self.run(|writer| writer.checked(|writer| key_ring::note(&writer.connection)))
     }
 
     fn sweep(&self) -> BoxFuture<'static, Result<Swept>> {

@@ -5,6 +5,7 @@ pub mod by_hand;
 pub mod calls;
 pub mod forge;
 pub mod in_flight;
+pub mod key_ring;
 pub mod log;
 mod origin;
 pub mod process;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use actix_web::rt::System;
 use actix_web::web::Data;
-use latchkey::app::{RunError, Server};
+use latchkey::app::{Looks, RunError, Server};
 use latchkey::clock::Clock;
 use latchkey::config::Settings;
 use latchkey::handlers::services::Services;
@@ -45,6 +46,8 @@ pub struct TestServer {
     pub clock: Clock,
     /// Counts the work of hashing.
     pub hasher: Arc<Hasher>,
+    /// Has the server look at its key ring.
+    key_ring: Looks,
     running: Option<Running>,
     directory: Arc<TempDir>,
     settings: Settings,
@@ -100,17 +103,17 @@ impl TestServer {
         let thread = thread::spawn(move || {
             System::new().block_on(async {
                 let server = Server::start(settings_of_thread, clock_of_thread).await?;
-                let handles = (server.address, server.services.clone(), Arc::clone(&server.hasher));
-                started.send(handles).ok();
+                let handles = (server.services.clone(), Arc::clone(&server.hasher), server.key_ring.clone());
+                started.send((server.address, handles)).ok();
                 server.serve_until(async { stopped.await.unwrap_or(()) }).await
             })
         });
-        let Ok((address, services, hasher)) = starting.recv() else {
+        let Ok((address, (services, hasher, key_ring))) = starting.recv() else {
             panic!("the server did not start: {:?}", thread.join());
         };
         let running = Some(Running { thread, stop });
         let http = reqwest::Client::new();
-        Self { address, services, clock, hasher, running, directory, settings, http }
+        Self { address, services, clock, hasher, key_ring, running, directory, settings, http }
     }
 
     /// Stops the server as SIGTERM does and starts it again on the same database and clock.
