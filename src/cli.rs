@@ -2,15 +2,17 @@
 //!
 //! Owns what the process tells whoever started it: what was asked for on standard output, a failure in one line on standard
 //! error, and an exit code. Settings are read and checked before anything else happens and before any thread starts. Only
-//! `serve` makes anything, and `users` where it adds accounts to a database that is not there yet.
+//! `serve` makes anything, `users` where it adds accounts to a database that is not there yet, and `keys` the ring and the secrets
+//! that it follows.
 //!
 //! arguments -> [`Settings`] -> logging -> the command -> exit code
 //!
-//! Accounts and sessions: `users`, `sessions`; beside a server that may run: `visit`.
+//! Accounts and sessions: `users`, `sessions`; beside a server that may run: `visit`. Which key signs: `keys`.
 
 mod failure;
 mod healthcheck;
 mod import;
+mod keys;
 mod sessions;
 mod typed;
 mod users;
@@ -26,6 +28,7 @@ use clap::{Parser, Subcommand};
 use serde::Serialize;
 
 use self::failure::Failure;
+use self::keys::Keys;
 use self::sessions::Sessions;
 use self::users::Users;
 use crate::app::{self, RunError};
@@ -71,6 +74,17 @@ name, whatever the case, or an id; what is written like an id is never a name.
 
 Exit codes: 0 done, 1 failed, 2 wrong argument, 78 a setting was refused.";
 
+const AFTER_HELP_KEYS: &str = "\
+Run it as the user that the server runs as, with the same settings. The ring is
+one file beside the database, or the one that KEY_RING_FILE names. A new key is
+known for a while before it signs, and the one before it verifies for as long as
+what it signed may live: ACCESS_TOKEN_TTL, or SESSION_TTL for refresh tokens.
+Nobody notices. A server that runs reads a changed ring within 5 s, or at once
+when it is sent SIGHUP. No command shows a key.
+
+Exit codes: 0 done, 1 failed, 2 wrong argument, 78 a setting or the key ring was
+refused.";
+
 /// What was asked for; what clap says about the program itself comes from Cargo.toml.
 #[derive(Debug, Parser)]
 #[command(name = "latchkey", version, about, long_about = None, after_help = AFTER_HELP)]
@@ -99,6 +113,9 @@ enum Command {
     /// List and end sessions, also while the server runs
     #[command(subcommand, after_help = AFTER_HELP_ACCOUNTS)]
     Sessions(Sessions),
+    /// Add, list and retire the keys that sign tokens, also while the server runs
+    #[command(subcommand, after_help = AFTER_HELP_KEYS)]
+    Keys(Keys),
 }
 
 /// Does what the arguments say. The code it answers with is the process's.
@@ -127,6 +144,7 @@ pub fn run() -> ExitCode {
         Command::Healthcheck { live } => healthcheck(live),
         Command::Users(command) => ended(users::run(command)),
         Command::Sessions(command) => ended(sessions::run(command)),
+        Command::Keys(command) => ended(keys::run(command)),
     }
 }
 

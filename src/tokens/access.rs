@@ -293,3 +293,6 @@ fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
 fn present<'a, D: Deserializer<'a>>(deserializer: D) -> std::result::Result<bool, D::Error> {
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }
+
+#[cfg(test)]
+mod tests;

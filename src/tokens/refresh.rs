@@ -252,6 +252,29 @@ mod tests {
     }
 
     #[test]
+    fn each_number_has_its_own_key_and_a_retry_is_given_the_text_of_its_own_time() {
+        let (first, second) = (Secret::new(vec![1; 32]), Secret::new(vec![2; 32]));
+        let ttl = Duration::from_secs(60);
+        let hands_over = Term { retires_at: Some(NOW), ..Term::ALWAYS };
+        let keys = [(MacKey::new(1, &first), hands_over), (MacKey::new(2, &second), Term::from(NOW))];
+        let keys = RefreshKeys::of(keys.into(), ttl).unwrap();
+        let before = NOW.minus(Duration::from_millis(1));
+        let minted = |made_at| keys.mint(session(), Generation::FIRST, made_at).unwrap();
+        let alone = |id, secret| RefreshKeys::new(id, secret).mint(session(), Generation::FIRST, NOW).unwrap();
+
+        assert_eq!(minted(before), alone(1, &first));
+        assert_eq!(minted(NOW), alone(2, &second));
+        for crossed in [alone(1, &second), alone(2, &first), alone(3, &first)] {
+            assert!(keys.verify(crossed.expose(), NOW).is_err());
+        }
+        // The new one is believed before it signs, the old one for as long as its last session lives.
+        assert!(keys.verify(minted(NOW).expose(), before).is_ok());
+        let last = NOW.plus(ttl).minus(Duration::from_millis(1));
+        assert!(keys.verify(minted(before).expose(), last).is_ok());
+        assert!(keys.verify(minted(before).expose(), NOW.plus(ttl)).is_err());
+    }
+
+    #[test]
     fn debug_output_does_not_show_the_token() {
         let token = keys().mint(session(), Generation::FIRST, NOW).unwrap();
         assert!(!format!("{token:?}").contains(&token.expose()[4..]));

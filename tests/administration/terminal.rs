@@ -106,6 +106,31 @@ fn a_deletion_asks_back() {
 }
 
 #[test]
+fn a_key_that_leaked_is_refused_after_a_yes_to_what_that_costs() {
+    let place = Place::new();
+    place.ok(&["keys", "rotate", "--refresh"]);
+    let leaked = place.key("refresh", "signing");
+    let retire = || {
+        Terminal::open(
+            &place,
+            &format!("keys retire {leaked} --now"),
+            "a_key_that_leaked_is_refused_after_a_yes_to_what_that_costs",
+        )
+    };
+    let question = format!("Refuse everything that {leaked} signed, at once? [y/N] ");
+    let Some(asked) = retire() else { return };
+
+    let (code, shown) = asked.answer(&question, "").end();
+    assert_eq!(code, Some(1), "{shown}");
+    assert!(shown.contains("has to log in again") && shown.contains(&format!("{leaked}: not retired")), "{shown}");
+    assert_eq!(place.key("refresh", "signing"), leaked);
+
+    let (code, shown) = retire().unwrap().answer(&question, "y").end();
+    assert_eq!(code, Some(0), "{shown}");
+    assert_eq!(place.key("refresh", "over"), leaked);
+}
+
+#[test]
 fn an_import_shows_how_far_it_is_on_a_terminal_only() {
     let place = Place::new();
     let hash = bcrypt::hash(PASSWORD, 4).unwrap();

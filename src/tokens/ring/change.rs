@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::written::{Held, Line};
-use super::{Given, Kind, LEAST_NOTICE, Ring, Shown, State, Term, show};
+use super::{Given, Kind, LEAST_NOTICE, Ring, SETTLED, Shown, State, Term, show};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::tokens::keys::{self, Algorithm, PrivateJwk};
@@ -75,6 +75,15 @@ pub enum Refusal {
         /// When it signs.
         activates_at: Timestamp,
     },
+    /// So soon before it signs that a node which has not heard of the change would sign with it.
+    #[error("it signs from {} on, too soon for every node to hear of it; retire it then", activates_at.to_rfc3339())]
+    TooLate {
+        /// When it signs.
+        activates_at: Timestamp,
+    },
+    /// By this machine's clock it waits, and yet it has signed.
+    #[error("the clock of this machine is behind the time at which the key took over")]
+    ClockBehind,
     /// All numbers are of keys that still verify.
     #[error("all 255 numbers are in use; the first is free when its key is over")]
     NoNumberFree,
@@ -93,7 +102,17 @@ impl Ring {
         self.append(new, now.plus(notice), given, now)
     }
 
+    /// Adds a key of the sort that signs now, to take over from it when `notice` is over.
+    pub fn rotate(&mut self, kind: Kind, notice: Duration, given: Given<'_>, now: Timestamp) -> Result<Shown, Refusal> {
+        let lines = self.lines(kind);
+        let signing = lines.iter().find(|line| line.term.signs_at(now)).or(lines.last()).ok_or(Refusal::NoSuchKey)?;
+        self.add(successor_of(signing), notice, given, now)
+    }
+
     /// Lets a key go: cancelled where it waits, else succeeded by a new one of its sort after `notice`.
+    ///
+    /// What waits is cancelled [`SETTLED`] before it signs, at the latest: a node that reads the ring after that would have
+    /// signed with a key which nobody verifies any more.
     pub fn retire(
         &mut self,
         name: &str,
@@ -105,14 +124,14 @@ impl Ring {
         let lines = self.lines(kind);
         let line = lines.get(at).ok_or(Refusal::NoSuchKey)?;
         match line.term.state(now, kind.lifetime(given)) {
-            State::Waiting => {
-                self.cancel(kind, at);
-                Ok(Retired::Cancelled)
+            State::Waiting if line.term.activates_at < now.plus(SETTLED) => {
+                Err(Refusal::TooLate { activates_at: line.term.activates_at })
             }
+            State::Waiting => self.cancel(kind, at).map(|()| Retired::Cancelled),
             State::Signing => match lines.get(at.saturating_add(1)) {
                 Some(successor) => Ok(Retired::Succeeded { by: show(kind, successor, given, now) }),
                 None => {
-                    let by = self.add(successor_of(line), notice, given, now)?;
+                    let by = self.rotate(kind, notice, given, now)?;
                     Ok(Retired::Succeeded { by })
                 }
             },
@@ -131,7 +150,7 @@ impl Ring {
         let mut successor = None;
         match line.term.state(now, kind.lifetime(given)) {
             State::Waiting => {
-                self.cancel(kind, at);
+                self.cancel(kind, at)?;
                 return Ok(Withdrawn { kind, successor });
             }
             State::Signing => {
@@ -186,9 +205,20 @@ impl Ring {
         Ok(shown)
     }
 
-    /// Takes out a key that waits; the one before it signs on.
-    fn cancel(&mut self, kind: Kind, at: usize) {
+    /// Takes out a key that waits; the one before it signs on. Where that is gone the key took over from one that was withdrawn,
+    /// and if it waits all the same the clock was put back: without it, the withdrawn one might be trusted again.
+    fn cancel(&mut self, kind: Kind, at: usize) -> Result<(), Refusal> {
         let lines = self.held_mut(kind);
+        let takes_over_at = lines.get(at).map(|line| line.term.activates_at);
+        let before = at.checked_sub(1).and_then(|before| lines.get(before));
+        let hands_over = |line: &Line| {
+            !matches!(line.held, Held::Withdrawn { .. })
+                && line.term.retires_at.is_some()
+                && line.term.retires_at == takes_over_at
+        };
+        if !before.is_some_and(hands_over) {
+            return Err(Refusal::ClockBehind);
+        }
         lines.truncate(at);
         if let Some(last) = lines.last_mut() {
             last.term.retires_at = None;
@@ -197,6 +227,7 @@ impl Ring {
         if lines.len() == 1 && lines.iter().all(|line| matches!(line.held, Held::OfSettings)) {
             lines.clear();
         }
+        Ok(())
     }
 
     fn refuse_while_another_waits(&self, kind: Kind, given: Given<'_>, now: Timestamp) -> Result<(), Refusal> {
@@ -244,3 +275,6 @@ fn free_number(lines: &[Line]) -> Option<u8> {
     let after = (newest..LAST_MAC_ID).map(|before| before.saturating_add(1));
     after.chain(1..=newest).find(|id| lines.iter().all(|line| line.mac_id != Some(*id)))
 }
+
+#[cfg(test)]
+mod tests;

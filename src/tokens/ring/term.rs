@@ -65,10 +65,13 @@ impl Term {
 }
 
 /// Of things with terms, in the order of these, the one that signs at `moment`. Where none does (a key was taken out at
-/// once, and this moment was its own) the newest: it verifies for the longest time.
+/// once, and this moment was its own) the one that took its place, and not the newest: that one may wait still, and not every
+/// node knows a key that waits.
 pub fn signer_at<T>(keys: &[(T, Term)], moment: Timestamp) -> Option<&T> {
     // Nearly always the newest one.
-    keys.iter().rev().find(|(_, term)| term.signs_at(moment)).or(keys.last()).map(|(key, _)| key)
+    let signer = keys.iter().rev().find(|(_, term)| term.signs_at(moment));
+    let successor = || keys.iter().find(|(_, term)| moment < term.activates_at);
+    signer.or_else(successor).or(keys.last()).map(|(key, _)| key)
 }
 
 #[cfg(test)]
@@ -99,11 +102,11 @@ mod tests {
     }
 
     #[test]
-    fn each_moment_has_one_signer_and_a_gap_goes_to_the_newest() {
+    fn each_moment_has_one_signer_and_a_gap_goes_to_the_one_after_it() {
         let first = Term { retires_at: Some(at(1000)), ..Term::ALWAYS };
-        let after_a_gap = Term::from(at(2000));
-        let keys = [("first", first), ("newest", after_a_gap)];
-        for (moment, signer) in [(0, "first"), (999, "first"), (1000, "newest"), (2000, "newest")] {
+        let after_a_gap = Term { activates_at: at(2000), retires_at: Some(at(3000)) };
+        let keys = [("first", first), ("after", after_a_gap), ("newest", Term::from(at(3000)))];
+        for (moment, signer) in [(0, "first"), (999, "first"), (1000, "after"), (2000, "after"), (3000, "newest")] {
             assert_eq!(signer_at(&keys, at(moment)), Some(&signer), "{moment}");
         }
         assert_eq!(signer_at::<()>(&[], at(0)), None);

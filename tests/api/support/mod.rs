@@ -97,7 +97,8 @@ impl TestServer {
         Self::launch(directory, settings, Clock::system()).await
     }
 
-    async fn launch(directory: Arc<TempDir>, settings: Settings, clock: Clock) -> Self {
+    /// With these settings, which name this directory, and this clock.
+    pub async fn launch(directory: Arc<TempDir>, settings: Settings, clock: Clock) -> Self {
         let (started, starting) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let (settings_of_thread, clock_of_thread) = (settings.clone(), clock.clone());
