@@ -249,9 +249,12 @@ pub fn run(settings: Settings) -> Result<(), RunError> {
 }
 
 /// Whether a start would accept the key ring that the settings name. Makes nothing; a secret that a start would make may be
-/// empty.
+/// empty. What is wrong with a database that cannot be looked at is not asked here.
 pub fn check(settings: &Settings) -> Result<(), RunError> {
-    key_ring::at_start(settings).map(drop)
+    match key_ring::at_start(settings) {
+        Err(refusal) if refusal.is_refusal() => Err(refusal),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 impl RunError {

@@ -54,8 +54,8 @@ Exit codes: 0 done or stopped as asked, 1 failed, 2 wrong argument, 78 a setting
 was refused.";
 const AFTER_HELP_CHECK_CONFIG: &str = "\
 Each line is NAME=value, and behind a # where the value was found: default,
-environment, .env or a file. Secrets and the key ring are checked and not shown. Nothing is made:
-not the secrets, not a folder, not the database.
+environment, .env or a file. Secrets and the key ring are checked and not
+shown. Nothing is made: not the secrets, not a folder, not the database.
 
 Exit codes: 0 a start would accept the settings, 78 one was refused and named on
 standard error.";

@@ -6,7 +6,7 @@ use latchkey::tokens::keys::Algorithm;
 use latchkey::tokens::ring::change::NewKey;
 use serde_json::json;
 
-use crate::support::key_ring::NOTICE;
+use crate::support::ring_file::NOTICE;
 use crate::support::{Answer, TestServer};
 
 const EDDSA: NewKey = NewKey::Access(Algorithm::EdDsa);

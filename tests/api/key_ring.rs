@@ -1,10 +1,11 @@
 //! The ring's file while the server runs, and at its next start.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use latchkey::app::RunError;
+use latchkey::config::KeyRing;
 use latchkey::tokens::keys::Algorithm;
 use latchkey::tokens::ring::Ring;
 use latchkey::tokens::ring::change::NewKey;
@@ -119,4 +120,51 @@ async fn a_ring_without_keys_may_go_again() {
     let server = server.restart().await;
 
     assert_ne!(server.registered("alice").await.kid(), added);
+}
+
+#[actix_web::test]
+async fn a_mounted_ring_is_followed_through_the_links_that_lead_to_it() {
+    let place = tempfile::tempdir().unwrap();
+    let [link, next] = ["..data", "..data_tmp"].map(|name| place.path().join(name));
+    let ring = place.path().join("ring");
+    for name in ["first", "second"] {
+        fs::create_dir(place.path().join(name)).unwrap();
+        fs::write(place.path().join(name).join("ring"), &*Ring::empty().to_text()).unwrap();
+    }
+    symlink("first", &link).unwrap();
+    symlink("..data/ring", &ring).unwrap();
+    let server = TestServer::with(&[("KEY_RING_FILE", ring.to_str().unwrap())]).await;
+    let before = server.registered("alice").await.kid();
+    let first = server.change_ring(|ring, given, now| ring.withdraw(&before, given, now).unwrap()).await;
+    let first = first.successor.unwrap().kid;
+    assert_eq!(server.login("alice", PASSWORD).await.tokens().kid(), first);
+
+    // As Kubernetes does it: all files of a mount change with one rename.
+    symlink("second", &next).unwrap();
+    fs::rename(&next, &link).unwrap();
+    server.look().await;
+
+    assert_eq!(server.login("alice", PASSWORD).await.tokens().kid(), before);
+}
+
+#[actix_web::test]
+async fn a_ring_in_the_environment_signs_as_one_in_a_file() {
+    let (server, text) = with_ring().await;
+    let kid = server.login("alice", PASSWORD).await.tokens().kid();
+
+    let given = TestServer::with(&[("KEY_RING", &text)]).await;
+
+    assert_eq!(given.registered("alice").await.kid(), kid);
+}
+
+#[actix_web::test]
+async fn a_database_whose_ring_was_in_the_environment_misses_it_too() {
+    let (_, text) = with_ring().await;
+    let mut server = TestServer::with(&[("KEY_RING", &text)]).await;
+    server.halt();
+    let file = server.ring_file();
+
+    let refusal = server.refusal_with(|settings| settings.key_ring = KeyRing::File { path: file, named: false }).await;
+
+    assert!(matches!(refusal, RunError::KeyRingLost { .. }), "{refusal}");
 }

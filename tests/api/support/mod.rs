@@ -5,11 +5,11 @@ pub mod by_hand;
 pub mod calls;
 pub mod forge;
 pub mod in_flight;
-pub mod key_ring;
 pub mod log;
 mod origin;
 pub mod process;
 mod raw;
+pub mod ring_file;
 pub mod time;
 
 use std::collections::BTreeSet;
