@@ -1,7 +1,7 @@
 //! `latchkey keys`: which key signs, and which one will.
 //!
 //! Owns what each command says. The rules of a ring are those of [`tokens::ring`](crate::tokens::ring), and one change at a time is
-//! [`config::KeyRing`](crate::config::KeyRing)'s promise. A key is named and never shown, and a refused command leaves everything
+//! [`config::KeyRing`]'s promise. A key is named and never shown, and a refused command leaves everything
 //! as it was.
 //!
 //! arguments -> settings and secrets -> the ring under its lock -> [`Ring::add`], [`Ring::retire`] -> written -> lines
