@@ -1,7 +1,7 @@
 //! `latchkey keys`: which key signs, and which one will.
 //!
 //! Owns what each command says. The rules of a ring are those of [`tokens::ring`](crate::tokens::ring), and one change at a time is
-//! [`config::KeyRing`](crate::config::KeyRing)'s promise. A key is named and never shown, and a refused command leaves everything
+//! [`config::KeyRing`]'s promise. A key is named and never shown, and a refused command leaves everything
 //! as it was.
 //!
 //! arguments -> settings and secrets -> the ring under its lock -> [`Ring::add`], [`Ring::retire`] -> written -> lines
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use self::words::{TOLD, cost_before, withdrawn};
+use self::words::TOLD;
 use super::failure::Failure;
 use super::{answer, checked, dotenv, typed};
 use crate::app;
@@ -152,22 +152,20 @@ fn retire(kid: &str, notice: Duration) -> Result<(), Failure> {
 
 fn withdraw(kid: &str, yes: bool) -> Result<(), Failure> {
     let settings = settings_where_there_are_keys(kid)?;
+    let named = |keys: Vec<Shown>| keys.into_iter().find(|key| key.kid == kid).ok_or_else(|| no_such_key(kid));
     if !yes {
-        let now = Clock::system().now();
-        let keys = ring(settings.key_ring.read()?.as_ref().map(|text| text.as_slice()), &settings)?;
-        let keys = keys.shown(app::given(&settings), now);
-        let key = keys.iter().find(|key| key.kid == kid).ok_or_else(|| no_such_key(kid))?;
-        let question = format!("{}\nRefuse everything that {kid} signed, at once?", cost_before(key));
+        let key = named(shown(&settings)?)?;
+        let question = format!("{}\nRefuse everything that {kid} signed, at once?", words::cost(&key));
         if !typed::agreed(&question, "retire --now asks back where there is a terminal, and needs --yes elsewhere")? {
             return Err(Failure::new(format!("{kid}: not retired")));
         }
     }
-    let (before, gone) = change(&settings, |ring, given, now| {
-        let before = ring.shown(given, now).into_iter().find(|key| key.kid == kid);
+    let told = change(&settings, |ring, given, now| {
+        let key = named(ring.shown(given, now))?;
         let gone = ring.withdraw(kid, given, now).map_err(|refusal| Failure::about(&kid, &refusal))?;
-        Ok((before, gone))
+        Ok(words::withdrawn(&key, &gone))
     })?;
-    answer(&format!("{}{TOLD}", withdrawn(kid, before.as_ref(), &gone)));
+    answer(&format!("{told}{TOLD}"));
     Ok(())
 }
 
@@ -194,9 +192,15 @@ fn list(json: bool) -> Result<(), Failure> {
     if are_missing(&settings) {
         return Err(Failure::new("there are no keys yet: the first start makes them"));
     }
-    let keys = ring(settings.key_ring.read()?.as_ref().map(|text| text.as_slice()), &settings)?;
-    list::print(&keys.shown(app::given(&settings), Clock::system().now()), json);
+    list::print(&shown(&settings)?, json);
     Ok(())
+}
+
+/// Every key as it stands now.
+fn shown(settings: &Settings) -> Result<Vec<Shown>, Failure> {
+    let text = settings.key_ring.read()?;
+    let ring = ring(text.as_ref().map(|text| text.as_slice()), settings)?;
+    Ok(ring.shown(app::given(settings), Clock::system().now()))
 }
 
 /// Changes the ring, in which nothing is left that is over. What is written is a ring that a server accepts.

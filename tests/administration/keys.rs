@@ -224,11 +224,14 @@ fn a_leaked_key_of_refresh_tokens_is_refused_at_once_and_its_number_stays_taken(
     assert!(told.contains(": number 3 of refresh tokens, signs from now on\n"), "{told}");
     assert_eq!(place.key("refresh", "over"), leaked);
     assert_eq!(place.keys("refresh")[1]["number"], 2);
-    // One that waits has signed nothing: it costs nothing.
+    // One that waits has signed nothing: it costs nothing, but that an access key is published already.
     place.ok(&["keys", "rotate", "--refresh"]);
     let waiting = place.key("refresh", "waiting");
     let told = place.ok(&["keys", "retire", &waiting, "--now", "--yes"]);
-    assert!(told.starts_with(&format!("{waiting}: gone, and has signed nothing\n")), "{told}");
+    assert!(told.starts_with(&format!("{waiting}: refused from now on\nIt has signed nothing yet.\n")), "{told}");
+    place.ok(&["keys", "rotate"]);
+    let told = place.ok(&["keys", "retire", "--now", "--yes", "--", &place.key("access", "waiting")]);
+    assert!(told.contains("It has signed nothing yet. Who verifies elsewhere believes it"), "{told}");
 }
 
 #[test]

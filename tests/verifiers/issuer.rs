@@ -11,7 +11,7 @@ use latchkey::tokens::ring::change::NewKey;
 use tempfile::TempDir;
 
 use crate::support::forge::parts;
-use crate::support::key_ring::NOTICE;
+use crate::support::ring_file::NOTICE;
 use crate::support::{TestServer, settings};
 
 /// How long a key is known before it signs.

@@ -20,36 +20,31 @@ pub(super) fn takes_over(new: &Shown, keys: &[Shown]) -> String {
     format!("{}: {}, signs from {from} on\n{}", new.kid, sort(new), before.unwrap_or_default())
 }
 
-/// What it costs to refuse a key at once, before that is done.
-pub(super) fn cost_before(key: &Shown) -> &'static str {
-    match key.state {
-        State::Waiting => "It has signed nothing yet.",
-        State::Over => "Nothing of it is alive.",
-        State::Signing | State::Retired => cost(key.kind),
-    }
-}
-
-/// What was refused, what it costs, and who signs now.
-pub(super) fn withdrawn(kid: &str, before: Option<&Shown>, gone: &Withdrawn) -> String {
-    if before.is_some_and(|key| key.state == State::Waiting) {
-        return format!("{kid}: gone, and has signed nothing\n");
-    }
-    let cost = cost(gone.kind);
-    let successor = gone.successor.as_ref().map(|key| format!("{}: {}, signs from now on\n", key.kid, sort(key)));
-    format!("{kid}: refused from now on\n{cost}\n{}", successor.unwrap_or_default())
-}
-
-fn cost(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Access => {
+/// What it costs to refuse a key at once.
+pub(super) fn cost(key: &Shown) -> &'static str {
+    match (key.state, key.kind) {
+        (State::Over, _) => "Nothing of it is alive.",
+        (State::Waiting, Kind::Refresh) => "It has signed nothing yet.",
+        // It is published already.
+        (State::Waiting, Kind::Access) => {
+            "It has signed nothing yet. Who verifies elsewhere believes it until they fetch\n\
+             the keys again."
+        }
+        (State::Signing | State::Retired, Kind::Access) => {
             "Whoever holds a token of it renews, once. Who verifies elsewhere believes it\n\
              until they fetch the keys again."
         }
-        Kind::Refresh => {
+        (State::Signing | State::Retired, Kind::Refresh) => {
             "Every session whose newest token it signed has to log in again, and late theft\n\
              of those reads `unknown`."
         }
     }
+}
+
+/// What was refused, what it costs, and who signs now.
+pub(super) fn withdrawn(key: &Shown, gone: &Withdrawn) -> String {
+    let successor = gone.successor.as_ref().map(|key| format!("{}: {}, signs from now on\n", key.kid, sort(key)));
+    format!("{}: refused from now on\n{}\n{}", key.kid, cost(key), successor.unwrap_or_default())
 }
 
 /// How it signs, or with which number.
