@@ -31,6 +31,8 @@ const LAYOUT_VERSION: u8 = 1;
 const SIGNED_LENGTH: usize = 22;
 /// All bytes: the signed ones and an HMAC-SHA-256.
 const TOKEN_LENGTH: usize = SIGNED_LENGTH + 32;
+/// What every key signs and verifies before it is used; no token is as short.
+const SELF_TEST: &[u8] = b"self-test";
 /// Characters after the prefix: 54 bytes are exactly 72 base64 characters, so there is one spelling of each token.
 const ENCODED_LENGTH: usize = 72;
 
@@ -122,6 +124,13 @@ impl MacKey {
     /// With the number that goes into each token.
     pub fn new(id: u8, secret: &Secret) -> Self {
         Self { id, key: hmac::Key::new(hmac::HMAC_SHA256, secret.expose()) }
+    }
+
+    /// Signs once, and sees that the MAC stands and that no other message stands under it, as a signing key does.
+    pub fn passes_self_test(&self) -> bool {
+        let mac = hmac::sign(&self.key, SELF_TEST);
+        hmac::verify(&self.key, SELF_TEST, mac.as_ref()).is_ok()
+            && hmac::verify(&self.key, PREFIX.as_bytes(), mac.as_ref()).is_err()
     }
 }
 

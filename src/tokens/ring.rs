@@ -150,20 +150,23 @@ impl Ring {
     ///
     /// `issuer` and `audience` are what access tokens claim.
     pub fn keys(&self, given: Given<'_>, issuer: &str, audience: &str) -> Result<Keys, RingError> {
+        let tested = |passes: bool, kid: &str| {
+            if passes { Ok(()) } else { Err(RingError::SelfTest { kid: kid.to_owned() }) }
+        };
         let mut access = Vec::new();
         for line in &self.lines(Kind::Access) {
             if let Some(key) = line.signing_key(given.jwt_secret)? {
+                tested(key.passes_self_test(), key.kid())?;
                 access.push((key, line.term));
             }
         }
         let mut refresh = Vec::new();
         for line in &self.lines(Kind::Refresh) {
             if let (Some(secret), Some(id)) = (line.secret(given.refresh_token_secret)?, line.mac_id) {
-                refresh.push((MacKey::new(id, &secret), line.term));
+                let key = MacKey::new(id, &secret);
+                tested(key.passes_self_test(), &keys::mac_kid(&secret))?;
+                refresh.push((key, line.term));
             }
-        }
-        if let Some((key, _)) = access.iter().find(|(key, _)| !key.passes_self_test()) {
-            return Err(RingError::SelfTest { kid: key.kid().to_owned() });
         }
         let claimed = Claimed { issuer, audience, ttl: given.access_token_ttl };
         let access = AccessTokens::new(access, claimed).map_err(|_| RingError::NoSigner { what: "access" })?;
