@@ -1,12 +1,7 @@
-//! A service of its own that believes Latchkey's access tokens by its public keys, and does not ask it about each.
-//!
-//! ```console
-//! $ latchkey keys generate --alg EdDSA      # once, beside the server
-//! $ LATCHKEY_URL=http://127.0.0.1:3000 PORT=4000 cargo run --example resource_server
-//! $ curl http://127.0.0.1:4000/orders -H "Authorization: Bearer $ACCESS_TOKEN"
-//! ```
-//!
-//! `JWT_ISSUER` and `JWT_AUDIENCE` are the server's. A logout is seen here only when the access token ends.
+//! A service of its own that believes Latchkey's access tokens by its public keys. After `latchkey keys generate --alg EdDSA`:
+//! `LATCHKEY_URL=http://127.0.0.1:3000 PORT=4000 cargo run --example resource_server`, then
+//! `curl http://127.0.0.1:4000/orders -H "Authorization: Bearer $ACCESS_TOKEN"`. `JWT_ISSUER` and `JWT_AUDIENCE` are the
+//! server's. A logout is seen here only when the access token ends.
 
 use std::{env, io, time::Duration, time::Instant};
 
@@ -41,8 +36,7 @@ struct Claims {
     username: String,
 }
 
-/// Latchkey's public keys, and when they were asked for last. Anybody can make up a `kid`: however many do, the keys are not
-/// asked for more often than the floor.
+/// Latchkey's public keys, and when they were asked for last: no more often than the floor, since anybody can make up a `kid`.
 struct Keys {
     url: String,
     floor: Duration,
