@@ -7,7 +7,8 @@
 //!   [`sessions`], [`password`], [`delete_account`], [`admin_users`], [`administration`], [`health`], [`problems`]
 //! - [`services`]: what they ask
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
-//! - [`json`]: request bodies and answers
+//! - [`oauth`]: the calls of the OAuth standards, and their errors
+//! - [`json`]: request bodies and answers; [`form`]: the bodies of the standards; `body`: the bytes of either
 //! - [`attempt`]: what every call begins that checks a password
 //! - `client`: where a request comes from
 //! - `current_password`: the password, asked for again
@@ -25,16 +26,19 @@ use crate::tokens::principal::Role;
 pub mod admin_users;
 pub mod administration;
 pub mod attempt;
+mod body;
 mod body_headers;
 mod client;
 mod current_password;
 pub mod delete_account;
 pub mod error;
+pub mod form;
 pub mod health;
 pub mod json;
 pub mod login;
 pub mod logout;
 pub mod logout_all;
+pub mod oauth;
 pub mod password;
 pub mod problem;
 pub mod problems;
@@ -68,6 +72,7 @@ pub fn route_table(app: &mut ServiceConfig) {
                 .delete(administration::delete),
         ))
         .service(for_admins(at("/api/admin/users/{id}/sessions").delete(administration::end_sessions)))
+        .service(at("/oauth/token").post(oauth::token::token).in_oauth())
         .service(at("/healthz").get(health::healthz))
         .service(at("/readyz").get(health::readyz))
         .service(at("/problems").get(problems::problems))

@@ -46,7 +46,12 @@ pub async fn refresh_token(
 
 /// Presents the token and logs what came of it. Not to be stopped by whoever presented it: a thief who hangs up at once
 /// would end the session and leave no trace.
-async fn renew(services: Data<Services>, trail: Trail, presented: Presented, client: Client) -> Result<Grant, Error> {
+pub(super) async fn renew(
+    services: Data<Services>,
+    trail: Trail,
+    presented: Presented,
+    client: Client,
+) -> Result<Grant, Error> {
     let session = presented.session;
     trail.note_session(session);
     let (user, renewed) = match services.sessions.rotate(presented, client).await? {

@@ -28,7 +28,7 @@ use crate::tokens::refresh::SessionId;
 /// The media type of an access token, so that no other JWT of ours can pass for one (RFC 9068 §2.1).
 const TYPE: &str = "at+jwt";
 /// The client that a login over the REST API stands for (claim `client_id`, RFC 9068 §2.2).
-const FIRST_PARTY: &str = "first-party";
+pub const FIRST_PARTY: &str = "first-party";
 /// Nothing that we sign comes near it; longer input is not worth decoding. In bytes.
 const LONGEST: usize = 8 * 1024;
 /// How far ahead `iat` may be: two nodes' clocks, not a token from tomorrow.

@@ -4,10 +4,11 @@ use reqwest::Method;
 use reqwest::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
+use crate::support::forms::OAUTH_PATHS;
 use crate::support::{Answer, PASSWORD, TestServer};
 
 /// Every path with the methods that it answers to.
-pub const PATHS: [(&str, &str); 17] = [
+pub const PATHS: [(&str, &str); 18] = [
     ("/api", "GET, HEAD"),
     ("/api/register", "POST"),
     ("/api/login", "POST"),
@@ -22,6 +23,7 @@ pub const PATHS: [(&str, &str); 17] = [
     ("/api/admin/users", "GET, HEAD"),
     ("/api/admin/users/0192f0c0-0000-7000-8000-000000000001", "GET, HEAD, PATCH, DELETE"),
     ("/api/admin/users/0192f0c0-0000-7000-8000-000000000001/sessions", "DELETE"),
+    ("/oauth/token", "POST"),
     ("/healthz", "GET, HEAD"),
     ("/readyz", "GET, HEAD"),
     ("/problems", "GET, HEAD"),
@@ -137,7 +139,12 @@ async fn every_path_tells_which_methods_it_answers_to() {
             }
             let answer = Answer::of(server.request(method.parse().unwrap(), path)).await;
             assert_eq!((answer.status, answer.header("allow")), (405, allow), "{method} {path}");
-            if method != "HEAD" {
+            if method == "HEAD" {
+                continue;
+            }
+            if OAUTH_PATHS.contains(&path) {
+                answer.assert_oauth(405, "invalid_request");
+            } else {
                 answer.assert_problem(405, "method_not_allowed");
             }
         }

@@ -28,6 +28,8 @@ mod limits;
 mod log_lines;
 mod login;
 mod logout;
+mod oauth_forms;
+mod oauth_token;
 mod operations;
 mod others;
 mod overload;

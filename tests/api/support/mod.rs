@@ -4,6 +4,7 @@ pub mod account;
 pub mod by_hand;
 pub mod calls;
 pub mod forge;
+pub mod forms;
 pub mod in_flight;
 pub mod log;
 mod origin;

@@ -1,0 +1,14 @@
+//! The calls of the OAuth standards.
+//!
+//! Owns what is different about them: their bodies are forms, their refusals have OAuth's words, and who calls is a client. What
+//! they do is what the calls of this service do, by the same functions.
+//!
+//! - [`token`]: `POST /oauth/token` (RFC 6749 §6)
+//! - `client`: which client sends a request, and whether that is so (RFC 6749 §2.3)
+//! - [`error`]: the one table of their errors (RFC 6749 §5.2)
+
+mod client;
+pub mod error;
+pub mod token;
+
+pub use self::error::{Dialect, Refusal};
