@@ -200,9 +200,13 @@ pub fn run(settings: Settings) -> Result<(), RunError> {
         // that nobody hears yet kills the process.
         let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Serve)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Serve)?;
+        let cookie_insecure = settings.cookie_insecure;
         let server = Server::start(settings, Clock::system()).await?;
-        announce(server.address, !server.has_users);
+        announce(server.address, !server.has_users, cookie_insecure);
         events::started(server.address);
+        if cookie_insecure {
+            events::cookies_insecure();
+        }
         let asked = async {
             future::select(std::pin::pin!(terminate.recv()), std::pin::pin!(interrupt.recv())).await;
             tracing::info!("stopping: finishing what is in flight");
@@ -279,9 +283,13 @@ fn follow_for_ever(arbiter: &ArbiterHandle, sessions: Sessions) {
     });
 }
 
-/// Says on standard output where the service listens, and while nobody has registered how to try it.
-fn announce(address: SocketAddr, is_unused: bool) {
+/// Says on standard output where the service listens, what no filter of the log may hide, and while nobody has registered how to
+/// try it.
+fn announce(address: SocketAddr, is_unused: bool, cookie_insecure: bool) {
     let mut words = format!("listening on http://{address}\n");
+    if cookie_insecure {
+        words += "\nWARNING: COOKIE_INSECURE=1: refresh cookies travel in the clear. For development on this machine only.\n";
+    }
     if is_unused {
         words += &greeting(address);
     }

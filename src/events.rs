@@ -210,6 +210,14 @@ pub fn started(address: SocketAddr) {
     tracing::info!(target: TARGET, event = %"sys_startup", outcome = %"success", %version, %address, "serving");
 }
 
+/// The service serves cookies that are not for the world.
+pub fn cookies_insecure() {
+    tracing::warn!(
+        target: TARGET, event = %"cookies_insecure", outcome = %"success",
+        "COOKIE_INSECURE=1: refresh cookies travel in the clear, for development on this machine only"
+    );
+}
+
 /// The service was told to stop and did, in order.
 pub fn stopped() {
     tracing::info!(target: TARGET, event = %"sys_shutdown", outcome = %"success", "stopped as asked");

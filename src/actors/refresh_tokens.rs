@@ -15,7 +15,9 @@ use super::group_commit::{GroupCommit, SharesCommits, commit};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
-use crate::storage::{Client, EndReason, LiveSession, NewSession, SessionOperation, SessionOutcome, Storage, Swept};
+use crate::storage::{
+    Client, EndReason, EndedSession, LiveSession, NewSession, SessionOperation, SessionOutcome, Storage, Swept,
+};
 use crate::tokens::grant::Grant;
 use crate::tokens::principal::UserId;
 use crate::tokens::refresh::{Presented, SessionId};
@@ -126,15 +128,20 @@ impl Sessions {
         }
     }
 
-    /// Ends a session; one that is over or unknown stays as it is. Whose it was, if it was live until now.
-    pub async fn end(&self, session: SessionId, reason: EndReason) -> Result<Option<UserId>> {
+    /// Ends a session; one that is over or unknown stays as it is. Which it was, if it was live until now.
+    pub async fn end(&self, session: SessionId, reason: EndReason) -> Result<Option<EndedSession>> {
         self.ending(SessionOperation::End { session, reason }).await
     }
 
-    /// Ends a session of a user who asks under another or the same; one that is over stays as it is. Whose it was, if it was
+    /// Ends a session of a user who asks under another or the same; one that is over stays as it is. Which it was, if it was
     /// live until now. Errors: [`Error::InvalidToken`] where the session that asks is over, [`Error::NoSuchSession`] where the
     /// user has none of this id.
-    pub async fn end_own(&self, owner: UserId, asked_by: SessionId, session: SessionId) -> Result<Option<UserId>> {
+    pub async fn end_own(
+        &self,
+        owner: UserId,
+        asked_by: SessionId,
+        session: SessionId,
+    ) -> Result<Option<EndedSession>> {
         self.ending(SessionOperation::EndOwn { owner, asked_by, session }).await
     }
 
@@ -159,9 +166,9 @@ impl Sessions {
         ask(&self.0, Ping).await
     }
 
-    async fn ending(&self, operation: SessionOperation) -> Result<Option<UserId>> {
+    async fn ending(&self, operation: SessionOperation) -> Result<Option<EndedSession>> {
         match self.ask(operation).await? {
-            SessionOutcome::Ended { owner } => Ok(owner),
+            SessionOutcome::Ended { session } => Ok(session),
             SessionOutcome::Granted(_)
             | SessionOutcome::Opened { .. }
             | SessionOutcome::Expired { .. }

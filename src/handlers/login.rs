@@ -21,7 +21,7 @@ use crate::handlers::services::{Services, TokenResponse};
 use crate::handlers::unstoppable::to_the_end;
 use crate::middleware::trail::Trail;
 use crate::passwords::{Checked, Password, Submitted};
-use crate::tokens::grant::Grant;
+use crate::tokens::grant::{Grant, Transport};
 use crate::tokens::principal::{Principal, Username};
 
 /// How often a login begins anew when the account changed under it: a rehash by a parallel login is one change, and the
@@ -116,6 +116,7 @@ impl Login<'_> {
             seen: account.fence(),
             stronger_hash,
             client: self.client,
+            transport: Transport::Body,
             reservation: self.attempt.reservation(),
         };
         match to_the_end(open(self.services.clone(), self.trail.clone(), session)).await {

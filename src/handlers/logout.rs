@@ -40,7 +40,8 @@ pub async fn logout(
 
 async fn end(services: Data<Services>, trail: Trail, session: SessionId) -> Result<(), Error> {
     trail.note_session(session);
-    if let Some(user) = services.sessions.end(session, EndReason::Logout).await? {
+    if let Some(ended) = services.sessions.end(session, EndReason::Logout).await? {
+        let user = ended.owner;
         trail.note_user(user);
         events::tokens_revoked(&trail, RevocationCause::Logout, user, session);
     }

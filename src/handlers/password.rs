@@ -72,7 +72,7 @@ async fn change(
 
 async fn write(services: Data<Services>, trail: Trail, change: PasswordChange) -> Result<Grant> {
     let (asked_by, user_agent) = (change.asked_by, change.client.user_agent);
-    let grant = services.users.change_password(change).await?;
+    let (grant, _) = services.users.change_password(change).await?;
     let (user, session) = (grant.principal.id, grant.session);
     trail.note_session(session);
     events::password_changed(&trail, user, asked_by);

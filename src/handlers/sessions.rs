@@ -53,8 +53,8 @@ pub async fn end(
 }
 
 async fn revoke(services: Data<Services>, trail: Trail, caller: Identity, session: SessionId) -> Result<(), Error> {
-    if let Some(user) = services.sessions.end_own(caller.principal.id, caller.session, session).await? {
-        events::tokens_revoked(&trail, RevocationCause::Revoked, user, session);
+    if let Some(ended) = services.sessions.end_own(caller.principal.id, caller.session, session).await? {
+        events::tokens_revoked(&trail, RevocationCause::Revoked, ended.owner, session);
     }
     Ok(())
 }

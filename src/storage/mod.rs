@@ -13,7 +13,7 @@ pub use crate::config::LARGEST_BATCH;
 use crate::error::Result;
 use crate::passwords::PasswordHash;
 use crate::throttle::Reservation;
-use crate::tokens::grant::Grant;
+use crate::tokens::grant::{Grant, Transport};
 use crate::tokens::principal::{Epoch, Principal, Role, UserId, Username};
 use crate::tokens::refresh::{Presented, SessionId};
 use crate::tokens::revocation::Revocation;
@@ -139,9 +139,18 @@ pub enum SessionOutcome {
     },
     /// An [`SessionOperation::End`] or [`SessionOperation::EndOwn`] was done; whether there was anything left to end.
     Ended {
-        /// Whose session it was; nobody's where it was over before, or unknown.
-        owner: Option<UserId>,
+        /// The session, if it was live until then.
+        session: Option<EndedSession>,
     },
+}
+
+/// A session that was live until it was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedSession {
+    /// Whose it was.
+    pub owner: UserId,
+    /// How its client was given refresh tokens.
+    pub transport: Transport,
 }
 
 /// Why a session's row says that it ended.
@@ -181,6 +190,8 @@ pub struct NewSession {
     pub stronger_hash: Option<PasswordHash>,
     /// Where it is opened from.
     pub client: Client,
+    /// How its client is given refresh tokens.
+    pub transport: Transport,
     /// What the attempt held that checked the password: given back with this, as a success.
     pub reservation: Option<Reservation>,
 }
@@ -209,7 +220,7 @@ pub enum UserOperation {
     /// Adds an account that was somewhere else before, hash and all; one that is there exactly like that is found. Refused with
     /// [`Error::UsernameTaken`](crate::error::Error::UsernameTaken) where the name is another account's.
     Import(NewUser),
-    /// Sets a new password, ends every session and opens one. Refused with
+    /// Sets a new password, ends every session and opens one, of the transport of the session that asks. Refused with
     /// [`Error::InvalidToken`](crate::error::Error::InvalidToken) where the session that asks is not live, with
     /// [`Error::AccountChanged`](crate::error::Error::AccountChanged) where the account is not what the old password was checked against.
     ChangePassword(PasswordChange),
@@ -245,7 +256,17 @@ pub enum UserOutcome {
     /// The account with this name, if there is one.
     Found(Option<Account>),
     /// The password was changed, and this session opened.
-    PasswordChanged(Grant),
+    PasswordChanged {
+        /// The new session.
+        grant: Grant,
+        /// How its client is given refresh tokens, as that of the session that asked was.
+        transport: Transport,
+    },
+    /// Every session of a user ended, as they asked.
+    AllEnded {
+        /// How the client of the session that asked was given refresh tokens.
+        transport: Transport,
+    },
     /// Another write was done.
     Changed,
     /// An account was changed by an admin, or was so already.

@@ -104,6 +104,19 @@ fn a_refused_start_shows_no_value() {
     }
 }
 
+#[test]
+fn insecure_cookies_are_warned_of_whatever_the_filter_of_the_log() {
+    let said = |settings: &[(&str, &str)]| Place::new().start(settings).stopped_with_output();
+
+    let (output, log) = said(&[("COOKIE_INSECURE", "1"), ("RUST_LOG", "warn")]);
+    assert!(log.contains(" WARN ") && log.contains("event=cookies_insecure "), "{log}");
+    assert!(output.contains("WARNING: COOKIE_INSECURE=1"), "{output}");
+    let (output, log) = said(&[("COOKIE_INSECURE", "1"), ("RUST_LOG", "off")]);
+    assert!(log.is_empty() && output.contains("WARNING: COOKIE_INSECURE=1"), "{log} {output}");
+    let (output, log) = said(&[]);
+    assert!(!log.contains("cookies_insecure") && !output.contains("WARNING"), "{log} {output}");
+}
+
 #[actix_web::test]
 async fn a_service_that_cannot_go_on_says_so_last() {
     let place = Place::new();

@@ -120,10 +120,22 @@ impl Process {
 
     /// Waits until it ends: how it did, and its log.
     pub fn ended(mut self) -> (Option<i32>, String) {
+        let (code, _, log) = self.last_words();
+        (code, log)
+    }
+
+    /// Stops it: what it said on standard output, and its log.
+    pub fn stopped_with_output(mut self) -> (String, String) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        let (_, output, log) = self.last_words();
+        (output, log)
+    }
+
+    fn last_words(&mut self) -> (Option<i32>, String, String) {
         let code = self.child.wait().unwrap().code();
         let output = self.output.take().unwrap().join().unwrap();
         assert!(!output.contains("lkr_"), "{output}");
-        (code, self.log.take().unwrap().join().unwrap())
+        (code, output, self.log.take().unwrap().join().unwrap())
     }
 
     pub async fn register(&self, username: &str, password: &str) -> Value {

@@ -5,6 +5,7 @@
 //!
 //! - [`users`], [`sessions`], [`rotation`]: what the operations do, and what they leave alone
 //! - [`session_limit`]: how many a user may have
+//! - [`transport`]: how its client is given refresh tokens is remembered
 //! - [`imports`]: accounts that come from elsewhere
 //! - [`own_deletion`]: an owner who goes, and the admin who must stay
 //! - [`administration`]: what is done to an account by others, and what they are shown
@@ -61,4 +62,5 @@ mod sqlite_faults;
 mod sqlite_file;
 mod sqlite_guest;
 mod sweep;
+mod transport;
 mod users;
