@@ -28,6 +28,7 @@ use crate::error::Error;
 use crate::events;
 use crate::handlers;
 use crate::handlers::health::Readiness;
+use crate::handlers::oauth::metadata::Metadata;
 use crate::handlers::services::Services;
 use crate::lifeline::{self, Deaths};
 use crate::middleware::cors::Cors;
@@ -148,6 +149,7 @@ impl Server {
                 settings.access_token_ttl,
             )?,
             refresh_keys: RefreshKeys::new(REFRESH_KEY_ID, &settings.refresh_token_secret),
+            metadata: Metadata::of(settings.public_url.as_ref(), &settings.jwt_issuer),
             revocations,
             clock,
             readiness: Readiness::default(),

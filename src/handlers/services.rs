@@ -14,6 +14,7 @@ use crate::actors::user_store::Users;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::handlers::health::Readiness;
+use crate::handlers::oauth::metadata::Metadata;
 use crate::passwords::Policy;
 use crate::throttle::registrations::Registrations;
 use crate::tokens::access::{AccessTokens, Authentic, Identity};
@@ -40,6 +41,8 @@ pub struct Services {
     pub access_tokens: AccessTokens,
     /// Makes and reads refresh tokens.
     pub refresh_keys: RefreshKeys,
+    /// What standard clients are told of the service, where that can be said.
+    pub metadata: Option<Metadata>,
     /// What ended.
     pub revocations: Arc<Revocations>,
     /// The time.

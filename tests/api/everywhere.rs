@@ -8,7 +8,7 @@ use crate::support::forms::OAUTH_PATHS;
 use crate::support::{Answer, PASSWORD, TestServer};
 
 /// Every path with the methods that it answers to.
-pub const PATHS: [(&str, &str); 18] = [
+pub const PATHS: [(&str, &str); 19] = [
     ("/api", "GET, HEAD"),
     ("/api/register", "POST"),
     ("/api/login", "POST"),
@@ -24,6 +24,7 @@ pub const PATHS: [(&str, &str); 18] = [
     ("/api/admin/users/0192f0c0-0000-7000-8000-000000000001", "GET, HEAD, PATCH, DELETE"),
     ("/api/admin/users/0192f0c0-0000-7000-8000-000000000001/sessions", "DELETE"),
     ("/oauth/token", "POST"),
+    ("/.well-known/oauth-authorization-server", "GET, HEAD"),
     ("/healthz", "GET, HEAD"),
     ("/readyz", "GET, HEAD"),
     ("/problems", "GET, HEAD"),
@@ -153,7 +154,8 @@ async fn every_path_tells_which_methods_it_answers_to() {
 
 #[actix_web::test]
 async fn head_is_answered_as_get_is_without_the_body() {
-    let server = TestServer::start().await;
+    // Without these there is no metadata to ask for.
+    let server = TestServer::with(&[("PUBLIC_URL", "https://a.example"), ("JWT_ISSUER", "https://a.example")]).await;
     let alice = server.admin("alice").await;
     // The account of the table's id is nobody's: `admin_users` asks for one that is there.
     let somewhere = |(path, allow): &&(&str, &str)| allow.contains("GET") && !path.contains("/users/");

@@ -29,6 +29,7 @@ mod log_lines;
 mod login;
 mod logout;
 mod oauth_forms;
+mod oauth_metadata;
 mod oauth_token;
 mod operations;
 mod others;

@@ -4,11 +4,13 @@
 //! they do is what the calls of this service do, by the same functions.
 //!
 //! - [`token`]: `POST /oauth/token` (RFC 6749 §6)
+//! - [`metadata`]: `GET /.well-known/oauth-authorization-server` (RFC 8414)
 //! - `client`: which client sends a request, and whether that is so (RFC 6749 §2.3)
 //! - [`error`]: the one table of their errors (RFC 6749 §5.2)
 
 mod client;
 pub mod error;
+pub mod metadata;
 pub mod token;
 
 pub use self::error::{Dialect, Refusal};
