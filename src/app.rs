@@ -22,6 +22,7 @@ use crate::actors::attempts::Attempts;
 use crate::actors::password_hasher::Hashing;
 use crate::actors::refresh_tokens::{RefreshTokens, Sessions};
 use crate::actors::user_store::UserStore;
+use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Database, Settings};
 use crate::error::Error;
@@ -112,6 +113,8 @@ impl Server {
         let storage: Arc<dyn Storage> = Arc::new(engine);
         let revocations = Arc::new(Revocations::new(settings.access_token_ttl));
         storage.revocations().await?.into_iter().for_each(|revocation| revocations.publish(revocation));
+        let clients = Arc::new(Clients::default());
+        clients.replace(storage.clients().await?);
 
         // Both stores on one arbiter: it never blocks, so they never wait for each other.
         let arbiter = Arbiter::new();
@@ -126,6 +129,7 @@ impl Server {
             &arbiter.handle(),
             Arc::clone(&storage),
             Arc::clone(&revocations),
+            Arc::clone(&clients),
             clock.clone(),
             settings.limits.largest_batch,
             &watch,
@@ -150,6 +154,7 @@ impl Server {
             )?,
             refresh_keys: RefreshKeys::new(REFRESH_KEY_ID, &settings.refresh_token_secret),
             metadata: Metadata::of(settings.public_url.as_ref(), &settings.jwt_issuer),
+            clients,
             revocations,
             clock,
             readiness: Readiness::default(),

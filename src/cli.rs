@@ -6,8 +6,9 @@
 //!
 //! arguments -> [`Settings`] -> logging -> the command -> exit code
 //!
-//! Accounts and sessions: `users`, `sessions`; beside a server that may run: `visit`.
+//! Accounts, sessions, clients: `users`, `sessions`, `clients`; beside a server that may run: `visit`.
 
+mod clients;
 mod failure;
 mod healthcheck;
 mod import;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
+use self::clients::Clients;
 use self::failure::Failure;
 use self::sessions::Sessions;
 use self::users::Users;
@@ -71,6 +73,14 @@ name, whatever the case, or an id; what is written like an id is never a name.
 
 Exit codes: 0 done, 1 failed, 2 wrong argument, 78 a setting was refused.";
 
+const AFTER_HELP_CLIENTS: &str = "\
+Run it as the user that the server runs as, with the same DATABASE_URL; the
+secrets are not needed. A server that runs knows of every change within a
+second. A new secret goes to standard output, once, as two lines that a shell
+reads: client_id=NAME and client_secret=SECRET.
+
+Exit codes: 0 done, 1 failed, 2 wrong argument, 78 a setting was refused.";
+
 /// What was asked for; what clap says about the program itself comes from Cargo.toml.
 #[derive(Debug, Parser)]
 #[command(name = "latchkey", version, about, long_about = None, after_help = AFTER_HELP)]
@@ -99,6 +109,9 @@ enum Command {
     /// List and end sessions, also while the server runs
     #[command(subcommand, after_help = AFTER_HELP_ACCOUNTS)]
     Sessions(Sessions),
+    /// Add, list, rotate and remove clients with a secret, which may introspect tokens, also while the server runs
+    #[command(subcommand, after_help = AFTER_HELP_CLIENTS)]
+    Clients(Clients),
 }
 
 /// Does what the arguments say. The code it answers with is the process's.
@@ -126,6 +139,7 @@ pub fn run() -> ExitCode {
         Command::Healthcheck { live } => healthcheck(live),
         Command::Users(command) => ended(users::run(command)),
         Command::Sessions(command) => ended(sessions::run(command)),
+        Command::Clients(command) => ended(clients::run(command)),
     }
 }
 

@@ -44,6 +44,7 @@ use self::catalogue::{
 pub use self::effective::Effective;
 pub use self::error::SettingsError;
 pub use self::origins::Origin;
+pub use self::parse::duration;
 pub use self::rate::Rate;
 use self::secrets::Secrets;
 use self::source::{Source, refused};

@@ -11,6 +11,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::clients::ClientId;
 use crate::error::Error;
 use crate::middleware::trail::Trail;
 use crate::throttle::{Scope, Throttled};
@@ -204,6 +205,12 @@ pub fn password_change_failed(trail: &Trail, reason: PasswordChangeFailure, user
     );
 }
 
+/// A client did not prove itself. `client` is the one that has the name, if any does: people paste secrets into that field.
+pub fn client_refused(trail: &Trail, reason: ClientFailure, client: Option<&ClientId>) {
+    let client_id = client.map(tracing::field::display);
+    event!(warn, trail, "authn_client_fail", "failure", "a client did not prove itself", %reason, client_id);
+}
+
 /// The service listens.
 pub fn started(address: SocketAddr) {
     let version = env!("CARGO_PKG_VERSION");
@@ -293,6 +300,30 @@ impl fmt::Display for LoginFailure {
             Self::WrongPassword => "wrong_password",
             Self::Disabled => "disabled",
             Self::AccountChanged => "account_changed",
+        })
+    }
+}
+
+/// Why a client was refused: for the operator, never for the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientFailure {
+    /// No client has this name.
+    UnknownClient,
+    /// The client has another secret.
+    WrongSecret,
+    /// A call that asks for a secret, or a name of somebody who should have one, came without.
+    NoSecret,
+    /// Not HTTP Basic, or not as it is written.
+    UnsupportedMethod,
+}
+
+impl fmt::Display for ClientFailure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::UnknownClient => "unknown_client",
+            Self::WrongSecret => "wrong_secret",
+            Self::NoSecret => "no_secret",
+            Self::UnsupportedMethod => "unsupported_method",
         })
     }
 }

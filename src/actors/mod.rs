@@ -19,7 +19,7 @@ pub mod user_store;
 
 pub use crate::storage::{
     Account, AccountChange, AskedBy, ChangedUser, Client, EndReason, EndedSession, Fence, LiveSession, NewSession,
-    NewUser, PasswordChange, ShownUser, UserAgent, UserPage, UserQuery,
+    NewUser, PasswordChange, Renewable, ShownUser, UserAgent, UserPage, UserQuery,
 };
 
 /// Asks an actor and waits. An actor that is gone, or that dropped the question, did not answer: the write may have

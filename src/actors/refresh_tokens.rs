@@ -12,11 +12,13 @@ use futures_util::FutureExt as _;
 
 use super::ask;
 use super::group_commit::{GroupCommit, SharesCommits, commit};
+use crate::clients::Clients;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
 use crate::storage::{
-    Client, EndReason, EndedSession, LiveSession, NewSession, SessionOperation, SessionOutcome, Storage, Swept,
+    Client, EndReason, EndedSession, LiveSession, NewSession, News, Renewable, SessionOperation, SessionOutcome,
+    Storage, Swept,
 };
 use crate::tokens::grant::Grant;
 use crate::tokens::principal::UserId;
@@ -31,6 +33,7 @@ pub struct RefreshTokens {
     group: GroupCommit<SessionOperation, SessionOutcome>,
     storage: Arc<dyn Storage>,
     revocations: Arc<Revocations>,
+    clients: Arc<Clients>,
     clock: Clock,
     /// When the map of endings was last rid of what no access token can outlive.
     pruned_at: Timestamp,
@@ -43,6 +46,7 @@ impl RefreshTokens {
         arbiter: &ArbiterHandle,
         storage: Arc<dyn Storage>,
         revocations: Arc<Revocations>,
+        clients: Arc<Clients>,
         clock: Clock,
         largest_batch: usize,
         watch: &Watch,
@@ -52,7 +56,7 @@ impl RefreshTokens {
             let engine = Arc::clone(&storage);
             let group = GroupCommit::new(largest_batch, move |batch| engine.sessions(batch), Arc::clone(&revocations));
             let pruned_at = clock.now();
-            Self { group, storage, revocations, clock, pruned_at, _lifeline: lifeline }
+            Self { group, storage, revocations, clients, clock, pruned_at, _lifeline: lifeline }
         }))
     }
 }
@@ -150,13 +154,18 @@ impl Sessions {
         ask(&self.0, List(user)).await
     }
 
+    /// What renewing with this token now would be granted for; `None` where it would be refused. Nothing is spent and nothing ends.
+    pub async fn inspect(&self, presented: Presented) -> Result<Option<Renewable>> {
+        ask(&self.0, Inspect(presented)).await
+    }
+
     /// Takes one step of the sweeper, and forgets the endings that no access token can outlive.
     pub async fn sweep(&self) -> Result<Swept> {
         ask(&self.0, Sweep).await
     }
 
-    /// Learns what other processes ended since it last asked; their access tokens are refused from the answer on. How many
-    /// endings were read.
+    /// Learns what other processes ended and which clients they changed since it last asked: from the answer on access tokens of
+    /// what ended are refused, and clients are who they are now. How many endings were read.
     pub async fn follow(&self) -> Result<usize> {
         ask(&self.0, Follow).await
     }
@@ -226,6 +235,19 @@ impl Handler<List> for RefreshTokens {
     }
 }
 
+/// Changes nothing; answers with what presenting a token would be granted for.
+#[derive(Message)]
+#[rtype(result = "Result<Option<Renewable>>")]
+struct Inspect(Presented);
+
+impl Handler<Inspect> for RefreshTokens {
+    type Result = ResponseFuture<Result<Option<Renewable>>>;
+
+    fn handle(&mut self, Inspect(presented): Inspect, _: &mut Self::Context) -> Self::Result {
+        self.storage.renewable(presented).boxed_local()
+    }
+}
+
 /// Removes a few rows that were over for long.
 #[derive(Message)]
 #[rtype(result = "Result<Swept>")]
@@ -245,7 +267,7 @@ impl Handler<Sweep> for RefreshTokens {
     }
 }
 
-/// Publishes the endings of other processes, as a commit's own are: before it is answered.
+/// Publishes the endings of other processes, as a commit's own are, and the clients that they left: before it is answered.
 #[derive(Message)]
 #[rtype(result = "Result<usize>")]
 struct Follow;
@@ -254,11 +276,12 @@ impl Handler<Follow> for RefreshTokens {
     type Result = ResponseFuture<Result<usize>>;
 
     fn handle(&mut self, _: Follow, _: &mut Self::Context) -> Self::Result {
-        let endings = self.storage.endings_of_others();
-        let revocations = Arc::clone(&self.revocations);
+        let news = self.storage.news_of_others();
+        let (revocations, clients) = (Arc::clone(&self.revocations), Arc::clone(&self.clients));
         async move {
-            let endings = endings.await?;
+            let Some(News { endings, clients: all }) = news.await? else { return Ok(0) };
             endings.iter().for_each(|ending| revocations.publish(*ending));
+            clients.replace(all);
             Ok(endings.len())
         }
         .boxed_local()

@@ -115,7 +115,7 @@ pub(super) fn claim(text: &str) -> Parsed<String> {
 }
 
 /// A whole number and its unit: `ms`, `s`, `m`, `h` or `d`.
-pub(super) fn duration(text: &str) -> Parsed<Duration> {
+pub fn duration(text: &str) -> Parsed<Duration> {
     const MALFORMED: &str = "not a duration such as 500ms, 10s, 15m, 12h or 7d";
     let (number, unit) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
     let millis_per_unit: u64 = match unit {

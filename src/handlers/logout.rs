@@ -38,7 +38,7 @@ pub async fn logout(
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn end(services: Data<Services>, trail: Trail, session: SessionId) -> Result<(), Error> {
+pub(super) async fn end(services: Data<Services>, trail: Trail, session: SessionId) -> Result<(), Error> {
     trail.note_session(session);
     if let Some(ended) = services.sessions.end(session, EndReason::Logout).await? {
         let user = ended.owner;

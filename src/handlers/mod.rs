@@ -73,6 +73,8 @@ pub fn route_table(app: &mut ServiceConfig) {
         ))
         .service(for_admins(at("/api/admin/users/{id}/sessions").delete(administration::end_sessions)))
         .service(at("/oauth/token").post(oauth::token::token).in_oauth())
+        .service(at("/api/introspect").post(oauth::introspect::introspect).in_oauth())
+        .service(at("/api/revoke").post(oauth::revoke::revoke).in_oauth())
         .service(at("/.well-known/oauth-authorization-server").get(oauth::metadata::metadata))
         .service(at("/healthz").get(health::healthz))
         .service(at("/readyz").get(health::readyz))

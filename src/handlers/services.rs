@@ -11,6 +11,7 @@ use crate::actors::attempts::Attempts;
 use crate::actors::password_hasher::Hashing;
 use crate::actors::refresh_tokens::Sessions;
 use crate::actors::user_store::Users;
+use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::handlers::health::Readiness;
@@ -41,6 +42,8 @@ pub struct Services {
     pub access_tokens: AccessTokens,
     /// Makes and reads refresh tokens.
     pub refresh_keys: RefreshKeys,
+    /// Who may ask what a token is worth.
+    pub clients: Arc<Clients>,
     /// What standard clients are told of the service, where that can be said.
     pub metadata: Option<Metadata>,
     /// What ended.
@@ -90,8 +93,13 @@ impl Services {
 
     /// Who a bearer token speaks for. Errors: [`Error::InvalidToken`], also where its session or user ended since.
     pub fn identify(&self, access_token: &str) -> Result<Identity> {
+        self.inspect(access_token).map(|authentic| authentic.identity)
+    }
+
+    /// All that an access token says. Errors: those of [`identify`](Self::identify).
+    pub fn inspect(&self, access_token: &str) -> Result<Authentic> {
         let authentic = self.access_tokens.authenticate(access_token)?;
-        if self.stands(&authentic) { Ok(authentic.identity) } else { Err(Error::InvalidToken) }
+        if self.stands(&authentic) { Ok(authentic) } else { Err(Error::InvalidToken) }
     }
 
     /// The same for a token that is likely to come again: its signature is checked the first times only.

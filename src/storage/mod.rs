@@ -8,6 +8,7 @@
 
 use futures_util::future::BoxFuture;
 
+use crate::clients::RegisteredClient;
 use crate::clock::Timestamp;
 pub use crate::config::LARGEST_BATCH;
 use crate::error::Result;
@@ -21,6 +22,7 @@ use crate::tokens::revocation::Revocation;
 mod administration;
 mod attempts;
 mod client;
+mod clients;
 pub mod sqlite;
 
 pub use self::administration::{
@@ -28,6 +30,7 @@ pub use self::administration::{
 };
 pub use self::attempts::{AttemptOperation, AttemptOutcome};
 pub use self::client::{Client, LONGEST_USER_AGENT, UserAgent};
+pub use self::clients::{ClientOperation, ClientOutcome};
 
 /// A batch on its way through an engine. [`Error::Unavailable`](crate::error::Error::Unavailable) means that nothing of it is known to be done.
 pub type Pending<Outcome> = BoxFuture<'static, Result<Committed<Outcome>>>;
@@ -53,6 +56,10 @@ pub trait Storage: Send + Sync + 'static {
     /// was answered before it was asked, and keeps no batch waiting.
     fn live_sessions(&self, user: UserId) -> BoxFuture<'static, Result<Vec<LiveSession>>>;
 
+    /// What presenting a token now would be granted for; `None` where it would be refused. Changes nothing, whichever generation
+    /// it is, and keeps no batch waiting.
+    fn renewable(&self, presented: Presented) -> BoxFuture<'static, Result<Option<Renewable>>>;
+
     /// Accounts for an admin, beside the batches.
     fn user_page(&self, query: UserQuery) -> BoxFuture<'static, Result<UserPage>>;
 
@@ -62,9 +69,15 @@ pub trait Storage: Send + Sync + 'static {
     /// The endings that access tokens may still be alive of.
     fn revocations(&self) -> BoxFuture<'static, Result<Vec<Revocation>>>;
 
-    /// The endings that another process may have written since [`Storage::revocations`] or this was last asked; some may be known
-    /// already. None, for the price of one look, where no other process wrote anything.
-    fn endings_of_others(&self) -> BoxFuture<'static, Result<Vec<Revocation>>>;
+    /// What another process may have written since [`Storage::revocations`] or this was last asked; some of it may be known
+    /// already. `None`, for the price of one look, where no other process wrote anything.
+    fn news_of_others(&self) -> BoxFuture<'static, Result<Option<News>>>;
+
+    /// All clients that have a secret, by their ids.
+    fn clients(&self) -> BoxFuture<'static, Result<Vec<RegisteredClient>>>;
+
+    /// Applies operations on clients, in order, in one transaction, for whoever operates this host.
+    fn change_clients(&self, batch: Vec<ClientOperation>) -> Pending<ClientOutcome>;
 
     /// Takes one small step through the sessions and removes those that were over for long, and endings that no access
     /// token can outlive. One pass is done when it answers [`Swept::Pass`]. In a service that has become quiet it notes once
@@ -76,6 +89,15 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Writes what is due and closes; later calls answer unavailable.
     fn close(&self) -> BoxFuture<'static, ()>;
+}
+
+/// What other processes wrote, as far as it is kept in memory.
+#[derive(Debug, Default)]
+pub struct News {
+    /// What they ended.
+    pub endings: Vec<Revocation>,
+    /// All clients that there are now, whoever changed them.
+    pub clients: Vec<RegisteredClient>,
 }
 
 /// One operation on sessions.
@@ -325,6 +347,15 @@ impl Account {
     pub fn fence(&self) -> Fence {
         Fence { user: self.principal.id, epoch: self.epoch, hash: self.hash.clone() }
     }
+}
+
+/// A session that a token would renew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewable {
+    /// Whose.
+    pub principal: Principal,
+    /// When it ends unless it is renewed.
+    pub expires_at: Timestamp,
 }
 
 /// A session that can be renewed, as its owner is shown it.

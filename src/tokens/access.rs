@@ -72,7 +72,9 @@ pub struct Authentic {
     /// What it says.
     pub identity: Identity,
     /// When it was signed.
-    issued_at: Timestamp,
+    pub issued_at: Timestamp,
+    /// Its name among all tokens.
+    pub jti: Uuid,
 }
 
 /// A signed access token on its way out.
@@ -185,6 +187,16 @@ impl AccessTokens {
         self.read(token).ok_or(Error::InvalidToken)
     }
 
+    /// Claim `iss` of what is signed here.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Claim `aud` of what is signed here.
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+
     /// Tells these keys and rules from any others: what was authentic here need not be so there.
     pub fn instance(&self) -> u128 {
         self.instance
@@ -228,7 +240,11 @@ impl AccessTokens {
             roles: claims.roles.into_owned(),
             version: claims.ver,
         };
-        Some(Authentic { identity: Identity { principal, session: claims.sid, expires_at }, issued_at })
+        Some(Authentic {
+            identity: Identity { principal, session: claims.sid, expires_at },
+            issued_at,
+            jti: claims.jti,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line for accounts as an operator uses it: the real binary, beside a real server that runs meanwhile.
 //!
 //! - [`accounts`]: `latchkey users`
+//! - [`clients`]: `latchkey clients`
 //! - [`import`]: `latchkey users import`
 //! - [`sessions`]: `latchkey sessions`
 //! - [`terminal`]: what is asked for where somebody sits before it
@@ -15,6 +16,7 @@
 )]
 
 mod accounts;
+mod clients;
 mod import;
 mod place;
 mod sessions;

@@ -8,7 +8,7 @@ use crate::support::forms::OAUTH_PATHS;
 use crate::support::{Answer, PASSWORD, TestServer};
 
 /// Every path with the methods that it answers to.
-pub const PATHS: [(&str, &str); 19] = [
+pub const PATHS: [(&str, &str); 21] = [
     ("/api", "GET, HEAD"),
     ("/api/register", "POST"),
     ("/api/login", "POST"),
@@ -24,6 +24,8 @@ pub const PATHS: [(&str, &str); 19] = [
     ("/api/admin/users/0192f0c0-0000-7000-8000-000000000001", "GET, HEAD, PATCH, DELETE"),
     ("/api/admin/users/0192f0c0-0000-7000-8000-000000000001/sessions", "DELETE"),
     ("/oauth/token", "POST"),
+    ("/api/introspect", "POST"),
+    ("/api/revoke", "POST"),
     ("/.well-known/oauth-authorization-server", "GET, HEAD"),
     ("/healthz", "GET, HEAD"),
     ("/readyz", "GET, HEAD"),

@@ -28,6 +28,10 @@ async fn the_document_lists_what_there_is() {
             "grant_types_supported": ["refresh_token"],
             "response_types_supported": [],
             "jwks_uri": "https://id.example.org/.well-known/jwks.json",
+            "introspection_endpoint": "https://id.example.org/api/introspect",
+            "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+            "revocation_endpoint": "https://id.example.org/api/revoke",
+            "revocation_endpoint_auth_methods_supported": ["none", "client_secret_basic"],
         })
     );
 }

@@ -10,14 +10,15 @@ use std::time::Duration;
 use latchkey::actors::Client;
 use latchkey::actors::refresh_tokens::RefreshTokens;
 use latchkey::app::RunError;
+use latchkey::clients::RegisteredClient;
 use latchkey::clock::Clock;
 use latchkey::config::Database;
 use latchkey::error::Error;
 use latchkey::lifeline;
 use latchkey::storage::sqlite::OpenError;
 use latchkey::storage::{
-    LARGEST_BATCH, LiveSession, Pending, SessionOperation, SessionOutcome, ShownUser, Storage, Swept, UserOperation,
-    UserOutcome, UserPage, UserQuery,
+    ClientOperation, ClientOutcome, LARGEST_BATCH, LiveSession, News, Pending, Renewable, SessionOperation,
+    SessionOutcome, ShownUser, Storage, Swept, UserOperation, UserOutcome, UserPage, UserQuery,
 };
 use latchkey::tokens::principal::UserId;
 use latchkey::tokens::refresh::{Generation, Presented, SessionId};
@@ -214,6 +215,10 @@ impl Storage for Fatal {
         panic!("on purpose")
     }
 
+    fn renewable(&self, _: Presented) -> futures_util::future::BoxFuture<'static, Result<Option<Renewable>, Error>> {
+        panic!("on purpose")
+    }
+
     fn user_page(&self, _: UserQuery) -> futures_util::future::BoxFuture<'static, Result<UserPage, Error>> {
         panic!("on purpose")
     }
@@ -226,7 +231,15 @@ impl Storage for Fatal {
         panic!("on purpose")
     }
 
-    fn endings_of_others(&self) -> futures_util::future::BoxFuture<'static, Result<Vec<Revocation>, Error>> {
+    fn news_of_others(&self) -> futures_util::future::BoxFuture<'static, Result<Option<News>, Error>> {
+        panic!("on purpose")
+    }
+
+    fn clients(&self) -> futures_util::future::BoxFuture<'static, Result<Vec<RegisteredClient>, Error>> {
+        panic!("on purpose")
+    }
+
+    fn change_clients(&self, _: Vec<ClientOperation>) -> Pending<ClientOutcome> {
         panic!("on purpose")
     }
 
@@ -248,8 +261,9 @@ async fn an_actor_that_panics_answers_nobody_and_is_reported() {
     let (watch, mut deaths) = lifeline::watch();
     let arbiter = actix::Arbiter::new();
     let revocations = Arc::new(Revocations::new(Duration::from_secs(900)));
+    let (clients, clock) = (Arc::default(), Clock::system());
     let sessions =
-        RefreshTokens::start(&arbiter.handle(), Arc::new(Fatal), revocations, Clock::system(), LARGEST_BATCH, &watch);
+        RefreshTokens::start(&arbiter.handle(), Arc::new(Fatal), revocations, clients, clock, LARGEST_BATCH, &watch);
     let presented = Presented { session: SessionId(Uuid::nil()), generation: Generation::FIRST };
 
     assert_eq!(sessions.rotate(presented, Client::default()).await, Err(Error::Unavailable));

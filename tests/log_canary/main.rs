@@ -17,6 +17,8 @@ mod secrets;
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -32,11 +34,12 @@ const AS_NO_NAME: &str = "Tz9 password as no name!";
 const NOT_A_SECRET: &str = "bQ7uXe2Lr9Kd4Wf1Zs8Hn5Ty3Cm6Gv0P";
 
 /// What every life leaves in the log, by the names of OWASP's vocabulary.
-const EVENTS: [&str; 14] = [
+const EVENTS: [&str; 15] = [
     "sys_startup",
     "user_created",
     "authn_login_success",
     "authn_login_fail",
+    "authn_client_fail",
     "session_created",
     "session_evicted",
     "authn_password_change",
@@ -155,6 +158,7 @@ async fn a_life(format: &str) -> (String, Secrets) {
     people(&server, &mut secrets).await;
     owner(&server, &mut secrets).await;
     hostile(&server, &mut secrets).await;
+    clients(&place, &server, &mut secrets).await;
 
     secrets.add(&place.password_hash());
     secrets.add(&place.path(""));
@@ -210,6 +214,40 @@ async fn owner(server: &Process, secrets: &mut Secrets) {
     secrets.add_tokens(&last);
     let bearer = last["access_token"].as_str().unwrap();
     server.call(Method::POST, "/api/delete_account", bearer, &json!({"password": OTHER_PASSWORD})).await;
+}
+
+/// What clients with a secret do, and what those do that have none, or put it where it does not belong.
+async fn clients(place: &Place, server: &Process, secrets: &mut Secrets) {
+    let secret = place.client("orders");
+    secrets.add(&secret);
+    secrets.add(&STANDARD.encode(format!("orders:{secret}")));
+    secrets.add(&STANDARD.encode(format!("{secret}:{secret}")));
+    let held = server.login("alice", PASSWORD).await;
+    secrets.add_tokens(&held);
+    let (access, refresh) = (held["access_token"].as_str().unwrap(), held["refresh_token"].as_str().unwrap());
+    server.knows("orders", &secret).await;
+    for token in [access, refresh, &secret] {
+        server.form("/api/introspect", Some(("orders", &secret)), &format!("token={token}")).await;
+    }
+    for (id, given) in
+        [("orders", NOT_A_SECRET), ("orders", refresh), (&secret, &secret), (refresh, ""), (access, PASSWORD)]
+    {
+        server.form("/api/introspect", Some((id, given)), &format!("token={access}")).await;
+    }
+    for body in [
+        format!("token={access}&client_id={secret}"),
+        format!("token={access}&client_id=orders&client_secret={secret}"),
+        format!("token={access}&token={refresh}&{secret}={secret}"),
+        format!("token={secret}%"),
+    ] {
+        server.form(&format!("/api/introspect?token={access}&client_secret={secret}"), None, &body).await;
+        server.form("/api/revoke", None, &body).await;
+    }
+    server.form("/oauth/token", None, &format!("grant_type=password&username=alice&password={PASSWORD}")).await;
+    server.form("/oauth/token", None, &format!("grant_type={secret}&refresh_token={refresh}&scope={secret}")).await;
+    let renewal = format!("grant_type=refresh_token&refresh_token={refresh}");
+    secrets.add_tokens(&server.form("/oauth/token", None, &renewal).await);
+    server.form("/api/revoke", Some(("orders", &secret)), &format!("token={refresh}")).await;
 }
 
 /// What broken and hostile clients do with what they hold.

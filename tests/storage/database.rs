@@ -186,7 +186,7 @@ impl Database {
 
     /// What others may have ended since this was last asked.
     pub fn endings_of_others(&self) -> Vec<Ended> {
-        endings(&self.wait(self.storage.endings_of_others()).unwrap())
+        self.wait(self.storage.news_of_others()).unwrap().map_or(Vec::new(), |news| endings(&news.endings))
     }
 
     /// A user's live sessions, as they are shown.

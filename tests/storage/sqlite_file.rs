@@ -22,6 +22,7 @@ pub const BACK_TO_THE_FIRST_SCHEMA: &str = "
     DROP TABLE known_addresses;
     DROP TABLE login_failures;
     DROP TABLE login_failure_rows;
+    DROP TABLE clients;
     CREATE INDEX sessions_by_user ON sessions (user_id);
     DELETE FROM schema_migrations WHERE number > 1";
 

@@ -25,6 +25,10 @@ pub struct Metadata {
     /// There is no authorization endpoint.
     response_types_supported: [&'static str; 0],
     jwks_uri: String,
+    introspection_endpoint: String,
+    introspection_endpoint_auth_methods_supported: [&'static str; 1],
+    revocation_endpoint: String,
+    revocation_endpoint_auth_methods_supported: [&'static str; 2],
 }
 
 impl Metadata {
@@ -38,6 +42,10 @@ impl Metadata {
             grant_types_supported: ["refresh_token"],
             response_types_supported: [],
             jwks_uri: format!("{issuer}/.well-known/jwks.json"),
+            introspection_endpoint: format!("{issuer}/api/introspect"),
+            introspection_endpoint_auth_methods_supported: ["client_secret_basic"],
+            revocation_endpoint: format!("{issuer}/api/revoke"),
+            revocation_endpoint_auth_methods_supported: ["none", "client_secret_basic"],
         })
     }
 }

@@ -7,7 +7,8 @@
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 
-use super::{Refusal, client};
+use super::Refusal;
+use super::client::{self, Caller};
 use crate::actors::Client;
 use crate::handlers::error::ApiError;
 use crate::handlers::form::Form;
@@ -25,7 +26,9 @@ pub async fn token(
     request: HttpRequest,
     mut form: Form,
 ) -> Result<Json<TokenResponse>, ApiError> {
-    client::of(request.headers(), &mut form)?;
+    if let Caller::Registered = client::of(&services, &trail, request.headers(), &mut form)? {
+        return Err(ApiError::OAuth(Refusal::UnauthorizedClient));
+    }
     if *form.take_required("grant_type")? != "refresh_token" {
         return Err(ApiError::OAuth(Refusal::UnsupportedGrantType));
     }

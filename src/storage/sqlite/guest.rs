@@ -15,9 +15,13 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, params};
 
 use super::batch::{self, BatchFailure, Operation, Presence};
-use super::{OpenError, Rules, administration, live, open};
+use super::{OpenError, Rules, administration, clients, live, open};
+use crate::clients::RegisteredClient;
 use crate::clock::{Clock, Timestamp};
-use crate::storage::{Committed, LiveSession, SessionOperation, SessionOutcome, UserOperation, UserOutcome};
+use crate::storage::{
+    ClientOperation, ClientOutcome, Committed, LiveSession, SessionOperation, SessionOutcome, UserOperation,
+    UserOutcome,
+};
 use crate::tokens::principal::UserId;
 
 /// Between two tries to write. SQLite's own way of waiting, up to 100 ms between two of them, would miss the moments that a
@@ -122,6 +126,16 @@ impl Guest {
     /// Applies operations on sessions, in order, in one transaction. Says for how long it kept others from writing.
     pub fn sessions(&self, batch: Vec<SessionOperation>) -> Result<(Committed<SessionOutcome>, Duration), GuestError> {
         self.batch(batch)
+    }
+
+    /// Applies operations on clients, in order, in one transaction.
+    pub fn change_clients(&self, batch: Vec<ClientOperation>) -> Result<Committed<ClientOutcome>, GuestError> {
+        self.batch(batch).map(|(committed, _)| committed)
+    }
+
+    /// All clients that have a secret, by their ids.
+    pub fn clients(&self) -> Result<Vec<RegisteredClient>, GuestError> {
+        Ok(clients::all(&self.connection)?)
     }
 
     fn batch<O: Operation>(&self, batch: Vec<O>) -> Result<(Committed<O::Outcome>, Duration), GuestError> {

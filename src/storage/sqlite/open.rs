@@ -33,13 +33,14 @@ const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// Numbered from 1, never changed once released.
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     ("0001_initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
     ("0002_live_sessions", include_str!("../../../migrations/sqlite/0002_live_sessions.sql")),
     ("0003_enabled_admins", include_str!("../../../migrations/sqlite/0003_enabled_admins.sql")),
     ("0004_longer_endings", include_str!("../../../migrations/sqlite/0004_longer_endings.sql")),
     ("0005_login_failures", include_str!("../../../migrations/sqlite/0005_login_failures.sql")),
     ("0006_session_transport", include_str!("../../../migrations/sqlite/0006_session_transport.sql")),
+    ("0007_clients", include_str!("../../../migrations/sqlite/0007_clients.sql")),
 ];
 
 /// Why the database could not be opened.

@@ -1,8 +1,8 @@
 //! Presenting a token, and ending a session.
 //!
-//! Fills `tokens::rotation`'s types from the rows, and writes the verdict. Decides nothing itself.
+//! Fills `tokens::rotation`'s types from the rows, and writes the verdict, or only tells it. Decides nothing itself.
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
 use super::batch::{Applied, Operation, Refusal, Unit};
@@ -10,7 +10,7 @@ use super::{opening, users};
 use crate::clock::Timestamp;
 use crate::error::{Error, GrantRefusal};
 use crate::storage::client::InlineText;
-use crate::storage::{Client, EndReason, EndedSession, SessionOperation, SessionOutcome, UserAgent};
+use crate::storage::{Client, EndReason, EndedSession, Renewable, SessionOperation, SessionOutcome, UserAgent};
 use crate::tokens::grant::{Grant, Transport};
 use crate::tokens::principal::{Epoch, Principal, UserId, Version};
 use crate::tokens::refresh::{Generation, Presented, SessionId};
@@ -42,7 +42,7 @@ struct Stored {
 }
 
 fn rotate(unit: &mut Unit<'_>, presented: Presented, asked_at: Timestamp, client: &Client) -> Applied<SessionOutcome> {
-    let stored = load(unit, presented.session)?;
+    let stored = load(unit.connection, presented.session)?;
     let session = stored.as_ref().map(|stored| &stored.session);
     let user = stored.as_ref().and_then(|stored| stored.user.as_ref()).map(|(user, _)| user);
     let moment = Moment { asked_at, now: unit.now };
@@ -145,7 +145,7 @@ fn end_own(
 /// What was asked under a session is done only while it lives, as this transaction finds it: its access token was checked
 /// earlier. Errors: [`Error::InvalidToken`], also where the session is another user's.
 pub(super) fn require_live(unit: &Unit<'_>, session: SessionId, owner: UserId) -> Applied<()> {
-    let stored = load(unit, session)?.filter(|stored| stored.owner == owner);
+    let stored = load(unit.connection, session)?.filter(|stored| stored.owner == owner);
     let session = stored.as_ref().map(|stored| &stored.session);
     let user = stored.as_ref().and_then(|stored| stored.user.as_ref()).map(|(user, _)| user);
     rotation::live(session, user, unit.now).map(|_| ()).map_err(|_| Error::InvalidToken.into())
@@ -177,8 +177,29 @@ fn stored_transport(column: i64) -> Applied<Transport> {
     }
 }
 
-fn load(unit: &Unit<'_>, session: SessionId) -> Applied<Option<Stored>> {
-    unit.connection
+/// What presenting a token at `now` would be granted for, by the rule that decides when it is presented. Nothing is written,
+/// not even where the rule says that the session ends.
+pub(super) fn renewable(
+    connection: &Connection,
+    presented: Presented,
+    now: Timestamp,
+    policy: &rotation::Policy,
+) -> Applied<Option<Renewable>> {
+    let Some(Stored { session, user: Some((user, principal)), .. }) = load(connection, presented.session)? else {
+        return Ok(None);
+    };
+    let moment = Moment { asked_at: now, now };
+    match rotation::decide(Some(&session), Some(&user), presented.generation, moment, policy) {
+        Verdict::Hold | Verdict::Replay | Verdict::Rotate(_) | Verdict::Reissue(_) => {
+            let expires_at = session.idle_expires_at.min(session.absolute_expires_at);
+            Ok(Some(Renewable { principal, expires_at }))
+        }
+        Verdict::Refuse(_) | Verdict::Reuse { .. } => Ok(None),
+    }
+}
+
+fn load(connection: &Connection, session: SessionId) -> Applied<Option<Stored>> {
+    connection
         .prepare_cached(
             "SELECT s.user_id, s.epoch, s.current_generation, s.parent_generation, s.rotated_at, s.idle_expires_at,
                     s.absolute_expires_at, s.ended_at IS NOT NULL, u.epoch, u.disabled, u.version, u.username, u.roles

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use latchkey::clients::ClientSecret;
 use reqwest::Method;
 
 use super::{Answer, TestServer};
@@ -12,7 +13,7 @@ use super::{Answer, TestServer};
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Every path whose errors are OAuth's.
-pub const OAUTH_PATHS: [&str; 1] = ["/oauth/token"];
+pub const OAUTH_PATHS: [&str; 3] = ["/oauth/token", "/api/introspect", "/api/revoke"];
 
 /// Parameters as a form, every byte of them escaped that may be.
 pub fn encoded(parameters: &[(&str, &str)]) -> String {
@@ -25,6 +26,12 @@ pub fn encoded(parameters: &[(&str, &str)]) -> String {
     let pairs: Vec<_> =
         parameters.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value))).collect();
     pairs.join("&")
+}
+
+/// A token with another last character, whatever that was.
+pub fn tampered(token: &str) -> String {
+    let (rest, last) = token.split_at(token.len() - 1);
+    format!("{rest}{}", if last == "A" { "E" } else { "A" })
 }
 
 /// The Authorization header of a client.
@@ -41,6 +48,34 @@ impl TestServer {
     /// Posts these parameters.
     pub async fn posted(&self, path: &str, parameters: &[(&str, &str)]) -> Answer {
         Answer::of(self.form(path, encoded(parameters))).await
+    }
+
+    /// The Authorization header of a client with a secret.
+    pub async fn client(&self, name: &str) -> String {
+        let (id, secret) = self.new_client(name).await;
+        basic(&id, &secret)
+    }
+
+    /// A client with a secret, as another process makes it: its id and its secret. The server knows of it.
+    pub async fn new_client(&self, name: &str) -> (String, String) {
+        let secret = ClientSecret::generate().unwrap();
+        let write = "INSERT INTO clients (id, secret_hash, created_at) VALUES (?1, ?2, 0)";
+        self.rows_to_change().execute(write, (name, secret.hash().as_bytes())).unwrap();
+        self.services.sessions.follow().await.unwrap();
+        (name.to_owned(), secret.expose().to_owned())
+    }
+
+    /// Posts these parameters as a client.
+    pub async fn posted_by(&self, client: &str, path: &str, parameters: &[(&str, &str)]) -> Answer {
+        Answer::of(self.form(path, encoded(parameters)).header("authorization", client)).await
+    }
+
+    /// Asks what a token is worth.
+    pub async fn introspect(&self, client: &str, token: &str) -> Answer {
+        let answer = self.posted_by(client, "/api/introspect", &[("token", token)]).await;
+        assert_eq!((answer.status, answer.header("pragma")), (200, "no-cache"), "{}", answer.raw);
+        answer.assert_dressed();
+        answer
     }
 
     /// A renewal by `POST /oauth/token`, with more parameters.
