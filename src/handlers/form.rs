@@ -85,6 +85,8 @@ pub(crate) fn decoded(text: &[u8]) -> Option<Zeroizing<String>> {
             plain => *plain,
         });
     }
+    // Asked first: what is refused is to be wiped as well.
+    str::from_utf8(&bytes).ok()?;
     String::from_utf8(std::mem::take(&mut *bytes)).ok().map(Zeroizing::new)
 }
 
