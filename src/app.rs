@@ -28,6 +28,8 @@ use crate::error::Error;
 use crate::events;
 use crate::handlers;
 use crate::handlers::health::Readiness;
+use crate::handlers::own_pages::OwnPages;
+use crate::handlers::refresh_cookie::RefreshCookie;
 use crate::handlers::services::Services;
 use crate::lifeline::{self, Deaths};
 use crate::middleware::cors::Cors;
@@ -148,6 +150,8 @@ impl Server {
                 settings.access_token_ttl,
             )?,
             refresh_keys: RefreshKeys::new(REFRESH_KEY_ID, &settings.refresh_token_secret),
+            refresh_cookie: RefreshCookie::new(settings.cookie_insecure),
+            own_pages: OwnPages::new(settings.public_url.as_ref(), &settings.cors_origins),
             revocations,
             clock,
             readiness: Readiness::default(),

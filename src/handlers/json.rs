@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
-use actix_web::http::header::ContentType;
+use actix_web::http::header::{ContentType, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
@@ -42,6 +42,20 @@ pub struct Json<T>(pub T);
 
 /// The body of a call that may come without one.
 pub struct OptionalJson<T>(pub Option<T>);
+
+impl<T: RequestBody> OptionalJson<T> {
+    /// The body of a call that turned out not to do without one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Json`] where there is none.
+    pub(super) fn required(self, headers: &HeaderMap) -> Result<T, ApiError> {
+        match self.0 {
+            Some(body) => Ok(body),
+            None => Err(check_form(headers).err().unwrap_or_else(wrong_shape::<T>)),
+        }
+    }
+}
 
 impl<T> Deref for Json<T> {
     type Target = T;

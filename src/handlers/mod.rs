@@ -7,7 +7,8 @@
 //!   [`sessions`], [`password`], [`delete_account`], [`admin_users`], [`administration`], [`health`], [`problems`]
 //! - [`services`]: what they ask
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
-//! - [`json`]: request bodies and answers
+//! - [`json`]: request bodies and answers; [`issued`]: a pair of tokens as an answer
+//! - [`refresh_cookie`]: refresh tokens in a cookie; [`own_pages`]: who may send it
 //! - [`attempt`]: what every call begins that checks a password
 //! - `client`: where a request comes from
 //! - `current_password`: the password, asked for again
@@ -31,14 +32,17 @@ mod current_password;
 pub mod delete_account;
 pub mod error;
 pub mod health;
+pub mod issued;
 pub mod json;
 pub mod login;
 pub mod logout;
 pub mod logout_all;
+pub mod own_pages;
 pub mod password;
 pub mod problem;
 pub mod problems;
 pub mod profile;
+pub mod refresh_cookie;
 pub mod refresh_token;
 pub mod register;
 pub mod routes;
