@@ -30,6 +30,8 @@ use crate::events;
 use crate::handlers;
 use crate::handlers::health::Readiness;
 use crate::handlers::oauth::metadata::Metadata;
+use crate::handlers::own_pages::OwnPages;
+use crate::handlers::refresh_cookie::RefreshCookie;
 use crate::handlers::services::Services;
 use crate::lifeline::{self, Deaths};
 use crate::middleware::cors::Cors;
@@ -155,6 +157,8 @@ impl Server {
             refresh_keys: RefreshKeys::new(REFRESH_KEY_ID, &settings.refresh_token_secret),
             metadata: Metadata::of(settings.public_url.as_ref(), &settings.jwt_issuer),
             clients,
+            refresh_cookie: RefreshCookie::new(settings.cookie_insecure),
+            own_pages: OwnPages::new(settings.public_url.as_ref(), &settings.cors_origins),
             revocations,
             clock,
             readiness: Readiness::default(),

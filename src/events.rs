@@ -162,6 +162,16 @@ pub fn authorization_failed(trail: &Trail, role: Role, user: UserId, session: Se
     );
 }
 
+/// A refresh cookie came with a request that none of the service's own pages sent; `session` is the cookie's, where it is
+/// authentic. Nothing was spent.
+pub fn cross_site_refused(trail: &Trail, stranger: Stranger, session: Option<SessionId>) {
+    let session_id = session.map(tracing::field::display);
+    event!(
+        warn, trail, "malicious_cors", "failure", "a refresh cookie from another site was refused", reason = %stranger,
+        session_id
+    );
+}
+
 /// An admin gave an account other roles.
 pub fn roles_changed(trail: &Trail, by: UserId, user: UserId, from: &[Role], to: &[Role]) {
     event!(
@@ -258,6 +268,30 @@ impl fmt::Display for GrantedFor {
         out.write_str(match self {
             Self::Login => "login",
             Self::PasswordChange => "password_change",
+        })
+    }
+}
+
+/// Who sent a refresh cookie that was not one of the service's own pages, as far as the browser says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stranger {
+    /// A page of another origin of the same site.
+    SameSite,
+    /// A page of another site.
+    CrossSite,
+    /// A page of an origin that is not listed, in a browser that says no more.
+    OtherOrigin,
+    /// Nobody knows: nothing was said, or two things.
+    Unclear,
+}
+
+impl fmt::Display for Stranger {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::SameSite => "same_site",
+            Self::CrossSite => "cross_site",
+            Self::OtherOrigin => "other_origin",
+            Self::Unclear => "unclear",
         })
     }
 }

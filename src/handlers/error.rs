@@ -54,6 +54,9 @@ pub enum ApiError {
         /// What is wrong, without a word of the input.
         detail: &'static str,
     },
+    /// A refresh cookie that none of our own pages sent.
+    #[error("a cookie from another site")]
+    CrossSite,
     /// Nothing has this address.
     #[error("not found")]
     NotFound,
@@ -112,6 +115,9 @@ impl ApiError {
             Self::NotReady { failing } => {
                 (&problem::UNAVAILABLE, format!("These parts do not answer: {failing}.").into())
             }
+            Self::CrossSite => {
+                (&problem::CROSS_SITE, "The refresh cookie did not come from a page of this service.".into())
+            }
             Self::NotFound => (&problem::NOT_FOUND, "There is nothing at this address.".into()),
             Self::MethodNotAllowed { .. } => {
                 (&problem::METHOD_NOT_ALLOWED, "This address does not answer to this method.".into())
@@ -145,6 +151,7 @@ impl ApiError {
             }
             Self::NotReady { .. }
             | Self::InvalidRequest { .. }
+            | Self::CrossSite
             | Self::NotFound
             | Self::RequestTimeout
             | Self::PayloadTooLarge

@@ -10,7 +10,7 @@ use std::ops::Deref;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
-use actix_web::http::header::ContentType;
+use actix_web::http::header::{ContentType, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
 use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::body::Arriving;
-use super::body_headers::{Media, announces_body};
+use super::body_headers::{Media, announces_body, check_declaration};
 use super::error::ApiError;
 use crate::error::Error;
 
@@ -34,6 +34,20 @@ pub struct Json<T>(pub T);
 
 /// The body of a call that may come without one.
 pub struct OptionalJson<T>(pub Option<T>);
+
+impl<T: RequestBody> OptionalJson<T> {
+    /// The body of a call that turned out not to do without one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Json`] where there is none.
+    pub(super) fn required(self, headers: &HeaderMap) -> Result<T, ApiError> {
+        match self.0 {
+            Some(body) => Ok(body),
+            None => Err(check_declaration(headers, Media::Json).err().unwrap_or_else(wrong_shape::<T>)),
+        }
+    }
+}
 
 impl<T> Deref for Json<T> {
     type Target = T;

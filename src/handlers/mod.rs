@@ -9,6 +9,8 @@
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
 //! - [`oauth`]: the calls of the OAuth standards, and their errors
 //! - [`json`]: request bodies and answers; [`form`]: the bodies of the standards; `body`: the bytes of either
+//! - [`issued`]: a pair of tokens as an answer
+//! - [`refresh_cookie`]: refresh tokens in a cookie; [`own_pages`]: who may send it
 //! - [`attempt`]: what every call begins that checks a password
 //! - `client`: where a request comes from
 //! - `current_password`: the password, asked for again
@@ -34,15 +36,18 @@ pub mod delete_account;
 pub mod error;
 pub mod form;
 pub mod health;
+pub mod issued;
 pub mod json;
 pub mod login;
 pub mod logout;
 pub mod logout_all;
 pub mod oauth;
+pub mod own_pages;
 pub mod password;
 pub mod problem;
 pub mod problems;
 pub mod profile;
+pub mod refresh_cookie;
 pub mod refresh_token;
 pub mod register;
 pub mod routes;

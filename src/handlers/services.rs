@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::actors::attempts::Attempts;
 use crate::actors::password_hasher::Hashing;
 use crate::actors::refresh_tokens::Sessions;
@@ -15,12 +13,15 @@ use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::handlers::health::Readiness;
+use crate::handlers::issued::{Issued, TokenResponse};
 use crate::handlers::oauth::metadata::Metadata;
+use crate::handlers::own_pages::OwnPages;
+use crate::handlers::refresh_cookie::RefreshCookie;
 use crate::passwords::Policy;
 use crate::throttle::registrations::Registrations;
 use crate::tokens::access::{AccessTokens, Authentic, Identity};
-use crate::tokens::grant::Grant;
-use crate::tokens::refresh::{RefreshKeys, RefreshToken, SessionId};
+use crate::tokens::grant::{Grant, Transport};
+use crate::tokens::refresh::RefreshKeys;
 use crate::tokens::revocation::Revocations;
 use crate::tokens::verified::VerifiedTokens;
 
@@ -46,6 +47,10 @@ pub struct Services {
     pub clients: Arc<Clients>,
     /// What standard clients are told of the service, where that can be said.
     pub metadata: Option<Metadata>,
+    /// The form of the cookie that carries them.
+    pub refresh_cookie: RefreshCookie,
+    /// Who may send it.
+    pub own_pages: OwnPages,
     /// What ended.
     pub revocations: Arc<Revocations>,
     /// The time.
@@ -54,41 +59,26 @@ pub struct Services {
     pub readiness: Readiness,
 }
 
-/// A pair of tokens, as a login and a renewal answer it.
-#[derive(Serialize)]
-pub struct TokenResponse {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'static str>,
-    token_type: &'static str,
-    access_token: String,
-    /// What remains of the access token, in seconds.
-    expires_in: u64,
-    refresh_token: RefreshToken,
-    /// What remains of the refresh token unless it is renewed, in seconds.
-    refresh_expires_in: u64,
-    session_id: SessionId,
-}
-
-impl TokenResponse {
-    /// The same with a sentence for people.
-    pub fn saying(self, message: &'static str) -> Self {
-        Self { message: Some(message), ..self }
-    }
-}
-
 impl Services {
-    /// Makes the tokens of a grant. Errors: [`Error::Internal`] where a token cannot be made.
-    pub fn issue(&self, grant: &Grant) -> Result<TokenResponse> {
+    /// Makes the tokens of a grant, the refresh token for this transport. Errors: [`Error::Internal`] where a token cannot be made.
+    pub fn issue(&self, grant: &Grant, transport: Transport) -> Result<Issued> {
         let access = self.access_tokens.mint(grant)?;
-        Ok(TokenResponse {
+        let refresh_expires_in = grant.refresh_expires_in().as_secs();
+        let refresh_token = self.refresh_keys.mint(grant.session, grant.generation);
+        let (refresh_token, cookie) = match transport {
+            Transport::Body => (Some(refresh_token), None),
+            Transport::Cookie => (None, Some(self.refresh_cookie.carrying(&refresh_token, refresh_expires_in)?)),
+        };
+        let body = TokenResponse {
             message: None,
             token_type: "Bearer",
             access_token: access.text,
             expires_in: access.expires_in,
-            refresh_token: self.refresh_keys.mint(grant.session, grant.generation),
-            refresh_expires_in: grant.refresh_expires_in().as_secs(),
+            refresh_token,
+            refresh_expires_in,
             session_id: grant.session,
-        })
+        };
+        Ok(Issued { body, cookie })
     }
 
     /// Who a bearer token speaks for. Errors: [`Error::InvalidToken`], also where its session or user ended since.

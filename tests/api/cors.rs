@@ -51,7 +51,6 @@ fn cors(answer: &Answer) -> Vec<(&str, &str)> {
 
 fn readable_by(origin: &str) -> Vec<(&str, &str)> {
     vec![
-        ("access-control-allow-credentials", "true"),
         ("access-control-allow-origin", origin),
         ("access-control-expose-headers", "X-Request-Id, Retry-After, WWW-Authenticate"),
         ("vary", "Origin"),
@@ -96,7 +95,6 @@ async fn a_preflight_tells_the_methods_of_the_path_and_what_may_be_sent() {
 
         assert_eq!((answer.status, answer.raw.as_str()), (204, ""), "{path}");
         let expected = [
-            ("access-control-allow-credentials", "true"),
             ("access-control-allow-headers", "Authorization, Content-Type, X-Request-Id"),
             ("access-control-allow-methods", methods),
             ("access-control-allow-origin", LISTED),
@@ -149,7 +147,10 @@ async fn a_listed_page_can_read_every_error() {
     ];
     for (status, code, request) in refused {
         let answer = from(LISTED, request).await;
-        assert_eq!(cors(answer.assert_problem(status, code)), readable_by(LISTED), "{code}");
+        let said = cors(answer.assert_problem(status, code));
+        // A renewal's answer says first what else it depends on.
+        assert!(said.iter().all(|said| readable_by(LISTED).contains(said) || said.0 == "vary"), "{code}: {said:?}");
+        assert!(readable_by(LISTED).iter().all(|header| said.contains(header)), "{code}: {said:?}");
     }
 }
 

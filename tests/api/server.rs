@@ -181,6 +181,19 @@ async fn a_database_that_is_damaged_under_the_server_ends_it() {
 }
 
 #[actix_web::test]
+async fn a_renewal_by_cookie_that_nobody_answers_leaves_the_cookie() {
+    let mut server = TestServer::tuned(|settings| settings.limits.last_words = Duration::MAX).await;
+    let alice = server.registered_by_cookie("alice").await;
+    damage(&server, &alice.cookie).await;
+
+    server.refresh_by_cookie(&alice.cookie).await.assert_problem(503, "unavailable").assert_cookie_stays();
+    server.logout_by_cookie(&alice.cookie).await.assert_problem(503, "unavailable").assert_cookie_stays();
+
+    let ended = server.begin_stop().wait();
+    assert!(matches!(ended, Err(RunError::Died("storage"))), "{ended:?}");
+}
+
+#[actix_web::test]
 async fn a_server_that_lost_a_part_is_not_ready_and_answers_what_it_can_before_it_ends() {
     // Its last words last until the test has heard them.
     let mut server = TestServer::tuned(|settings| settings.limits.last_words = Duration::MAX).await;

@@ -34,7 +34,7 @@ const AS_NO_NAME: &str = "Tz9 password as no name!";
 const NOT_A_SECRET: &str = "bQ7uXe2Lr9Kd4Wf1Zs8Hn5Ty3Cm6Gv0P";
 
 /// What every life leaves in the log, by the names of OWASP's vocabulary.
-const EVENTS: [&str; 15] = [
+const EVENTS: [&str; 16] = [
     "sys_startup",
     "user_created",
     "authn_login_success",
@@ -49,6 +49,7 @@ const EVENTS: [&str; 15] = [
     "authn_token_reuse",
     "authn_token_revoked",
     "session_expired",
+    "malicious_cors",
     "sys_shutdown",
 ];
 
@@ -157,6 +158,7 @@ async fn a_life(format: &str) -> (String, Secrets) {
 
     people(&server, &mut secrets).await;
     owner(&server, &mut secrets).await;
+    pages(&server, &mut secrets).await;
     hostile(&server, &mut secrets).await;
     clients(&place, &server, &mut secrets).await;
 
@@ -248,6 +250,37 @@ async fn clients(place: &Place, server: &Process, secrets: &mut Secrets) {
     let renewal = format!("grant_type=refresh_token&refresh_token={refresh}");
     secrets.add_tokens(&server.form("/oauth/token", None, &renewal).await);
     server.form("/api/revoke", Some(("orders", &secret)), &format!("token={refresh}")).await;
+}
+
+/// What pages do with a cookie, and pages of other sites.
+async fn pages(server: &Process, secrets: &mut Secrets) {
+    server.register("page", PASSWORD).await;
+    let body = json!({"username": "page", "password": PASSWORD, "transport": "cookie"}).to_string();
+    let declared = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let head = |call: &str| format!("POST {call} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n");
+    let cookie_of = |answer: &str| {
+        let (_, rest) = answer.split_once("__Host-latchkey_refresh=").unwrap_or_else(|| panic!("no cookie: {answer}"));
+        rest.split(';').next().unwrap().to_owned()
+    };
+    let cookie = cookie_of(&server.send(&format!("{}{declared}", head("/api/login"))));
+    secrets.add(&cookie);
+    let sending = |call: &str, cookie: &str, site: &str| {
+        let cookie = format!("Cookie: a=b; __Host-latchkey_refresh={cookie}\r\n");
+        server.send(&format!("{}{cookie}Sec-Fetch-Site: {site}\r\n\r\n", head(call)))
+    };
+    for (call, site) in [
+        ("/api/refresh_token", "cross-site"),
+        ("/api/logout", "same-site"),
+        ("/api/logout", PASSWORD),
+        ("/api/profile", "same-origin"),
+    ] {
+        sending(call, &cookie, site);
+    }
+    sending("/api/refresh_token", &format!("{cookie}; __Host-latchkey_refresh={cookie}"), "same-origin");
+    let next = cookie_of(&sending("/api/refresh_token", &cookie, "same-origin"));
+    secrets.add(&next);
+    sending("/api/logout", &next, "same-origin");
+    sending("/api/refresh_token", &next, "same-origin");
 }
 
 /// What broken and hostile clients do with what they hold.

@@ -134,6 +134,7 @@ fn entry(error: &ApiError) -> (StatusCode, &'static str) {
         | ApiError::NotReady { .. }
         | ApiError::MalformedAuthorization { .. }
         | ApiError::NotFound
+        | ApiError::CrossSite
         | ApiError::MethodNotAllowed { .. }
         | ApiError::RequestTimeout
         | ApiError::PayloadTooLarge

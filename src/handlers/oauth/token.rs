@@ -2,7 +2,8 @@
 //!
 //! The one grant is a refresh token. The password grant is not offered: RFC 9700 §2.4 forbids it, and whoever wrote a client
 //! for it would hand passwords to every library on the way. The renewal itself is that of `POST /api/refresh_token`: the same
-//! grace window, the same events, the same endings.
+//! grace window, the same events, the same endings. The successor is in the body, also where the session is one of the cookie
+//! (docs/adr/0012-the-refresh-cookie.md).
 
 use actix_web::HttpRequest;
 use actix_web::web::Data;
@@ -12,11 +13,12 @@ use super::client::{self, Caller};
 use crate::actors::Client;
 use crate::handlers::error::ApiError;
 use crate::handlers::form::Form;
-use crate::handlers::json::Json;
+use crate::handlers::issued::Issued;
 use crate::handlers::refresh_token::renew;
-use crate::handlers::services::{Services, TokenResponse};
+use crate::handlers::services::Services;
 use crate::handlers::unstoppable::to_the_end;
 use crate::middleware::trail::Trail;
+use crate::tokens::grant::Transport;
 
 /// Renews a session. Whatever is wrong with the request is found before the token is presented: nothing is spent then.
 pub async fn token(
@@ -25,7 +27,7 @@ pub async fn token(
     from: Client,
     request: HttpRequest,
     mut form: Form,
-) -> Result<Json<TokenResponse>, ApiError> {
+) -> Result<Issued, ApiError> {
     if let Caller::Registered = client::of(&services, &trail, request.headers(), &mut form)? {
         return Err(ApiError::OAuth(Refusal::UnauthorizedClient));
     }
@@ -39,5 +41,5 @@ pub async fn token(
     }
     let presented = services.refresh_keys.verify(&refresh_token)?;
     let grant = to_the_end(renew(services.clone(), trail, presented, from)).await?;
-    Ok(Json(services.issue(&grant)?))
+    Ok(services.issue(&grant, Transport::Body)?)
 }

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod by_hand;
 pub mod calls;
+pub mod cookie;
 pub mod forge;
 pub mod forms;
 pub mod in_flight;
