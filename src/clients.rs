@@ -1,8 +1,8 @@
 //! Clients that have a secret: resource servers that ask what a token is worth.
 //!
-//! Owns three rules: what may be a client's id, what its secret is, and when a presented one proves it. A secret is 32 random bytes,
-//! made here and never chosen, so its SHA-256 tells nobody anything: to find what was hashed is to guess 256 bits. A slow hash
-//! is for passwords, and here would let whoever sends wrong secrets keep the service busy
+//! Owns three rules: what may be a client's id, what its secret is, and when a presented one proves it. A secret is 32
+//! random bytes, made here and never chosen, so its SHA-256 tells nobody anything: to find what was hashed is to guess
+//! 256 bits. A slow hash is for passwords, and here would let whoever sends wrong secrets keep the service busy
 //! (docs/adr/0014-client-secrets.md). Pure but for the randomness; time is a parameter.
 //!
 //! [`ClientSecret::generate`] -> shown once; [`SecretHash`] -> the table `clients` -> [`Clients`] in memory -> [`Clients::check`]
@@ -33,7 +33,8 @@ const HASH_CONTEXT: &[u8] = b"latchkey client secret";
 /// Least and greatest length of an id, in characters (all ASCII).
 const ID_LENGTH: std::ops::RangeInclusive<usize> = 3..=64;
 
-/// A client's id: 3–64 of `[a-z0-9.-]`, the first a letter or digit. Not a secret, and never like one: secrets have an underscore.
+/// A client's id: 3–64 of `[a-z0-9.-]`, the first a letter or digit. Not a secret, and never like one: secrets have an
+/// underscore.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(String);
 
@@ -173,7 +174,8 @@ pub enum Proof {
     Unknown,
 }
 
-/// All clients, in memory: a copy of the table. Whoever asks shares a lock with nobody but whoever replaces the copy, once in months.
+/// All clients, in memory: a copy of the table. Whoever asks shares a lock with nobody but whoever replaces the copy,
+/// once in months.
 #[derive(Debug, Default)]
 pub struct Clients(RwLock<Arc<HashMap<String, RegisteredClient>>>);
 

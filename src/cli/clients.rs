@@ -1,7 +1,7 @@
 //! `latchkey clients`: who may ask what a token is worth.
 //!
-//! Owns what each command says. A secret is printed once, by the command that made it, as two lines that a shell can read; what is
-//! kept is its hash. A server that runs knows of every change within a second.
+//! Owns what each command says. A secret is printed once, by the command that made it, as two lines that a shell can
+//! read; what is kept is its hash. A server that runs knows of every change within a second.
 
 use std::time::Duration;
 

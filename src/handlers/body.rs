@@ -1,8 +1,8 @@
 //! The bytes of a request's body.
 //!
-//! Owns the contract's rules about any body, whatever is written in it: declared as what the call reads, not compressed, at
-//! most 16 KiB, all of it within the time limit. Bodies hold passwords and tokens: the one copy that is made here is wiped after
-//! parsing (the network buffer before it is actix's and is not).
+//! Owns the contract's rules about any body, whatever is written in it: declared as what the call reads, not
+//! compressed, at most 16 KiB, all of it within the time limit. Bodies hold passwords and tokens: the one copy that is
+//! made here is wiped after parsing (the network buffer before it is actix's and is not).
 //!
 //! headers (`body_headers`) -> [`Arriving`] -> bytes within the limits -> `json`, `form`
 
@@ -50,7 +50,8 @@ impl Arriving {
     ///
     /// # Errors
     ///
-    /// [`ApiError::RequestTimeout`], [`ApiError::PayloadTooLarge`], [`ApiError::InvalidRequest`] where it is framed wrongly.
+    /// [`ApiError::RequestTimeout`], [`ApiError::PayloadTooLarge`], [`ApiError::InvalidRequest`] where it is framed
+    /// wrongly.
     pub async fn whole(self) -> Result<Zeroizing<Vec<u8>>, ApiError> {
         let reading = read(self.payload, self.longest);
         tokio::time::timeout(self.within, reading).await.unwrap_or(Err(ApiError::RequestTimeout))

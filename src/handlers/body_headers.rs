@@ -1,8 +1,8 @@
 //! What a request's headers say of its body.
 //!
-//! Owns one rule: a body is read if it is declared as what the call reads, in UTF-8, and neither compressed nor coded otherwise.
-//! Ambiguous declarations (two, or a list) are refused: something before us may have gone by the other one. It never looks
-//! at the body.
+//! Owns one rule: a body is read if it is declared as what the call reads, in UTF-8, and neither compressed nor coded
+//! otherwise. Ambiguous declarations (two, or a list) are refused: something before us may have gone by the other one.
+//! It never looks at the body.
 //!
 //! request headers -> [`check_declaration`], [`announces_body`], [`declared_length`] -> `body`
 

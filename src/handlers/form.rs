@@ -1,8 +1,9 @@
 //! The bodies of the OAuth standards: `application/x-www-form-urlencoded`.
 //!
-//! Owns one rule: a parameter that a call reads is in the body once or not at all (RFC 6749 §3.2). One without a value is as good
-//! as not there, one that nobody reads is ignored, and the query string is never looked at: it ends up in logs. A name counts
-//! as what it decodes to. A refusal names the parameter, which is the call's own word, and never its value.
+//! Owns one rule: a parameter that a call reads is in the body once or not at all (RFC 6749 §3.2). One without a value
+//! is as good as not there, one that nobody reads is ignored, and the query string is never looked at: it ends up in
+//! logs. A name counts as what it decodes to. A refusal names the parameter, which is the call's own word, and never
+//! its value.
 //!
 //! bytes within the limits (`body`) -> [`Form`] -> [`Form::take`], once for each parameter that the call reads
 
@@ -72,8 +73,8 @@ impl Form {
     }
 }
 
-/// What a form's text stands for: a plus is a blank, `%` and two digits are a byte, and all of it is UTF-8. `None` for what is
-/// no such text: read generously, it would be read differently by others.
+/// What a form's text stands for: a plus is a blank, `%` and two digits are a byte, and all of it is UTF-8. `None` for
+/// what is no such text: read generously, it would be read differently by others.
 pub(crate) fn decoded(text: &[u8]) -> Option<Zeroizing<String>> {
     // Reserved at once: a vector that grows leaves copies behind which nobody wipes.
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));

@@ -1,7 +1,7 @@
 //! The credentials of a client, by HTTP Basic (RFC 7617, RFC 6749 §2.3.1).
 //!
-//! Owns one rule: how an id and a secret stand in the Authorization header. OAuth form-encodes both before they are joined,
-//! unlike everybody else, so that an id may hold a colon. It never looks at what they are worth.
+//! Owns one rule: how an id and a secret stand in the Authorization header. OAuth form-encodes both before they are
+//! joined, unlike everybody else, so that an id may hold a colon. It never looks at what they are worth.
 //!
 //! request headers -> [`credentials`] -> `handlers::oauth::client`
 

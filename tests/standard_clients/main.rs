@@ -1,7 +1,8 @@
-//! Clients of OAuth that know nothing of Latchkey, off the shelf: do they renew, and do they understand what they are told?
+//! Clients of OAuth that know nothing of Latchkey, off the shelf: do they renew, and do they understand what they are
+//! told?
 //!
-//! A client is a library in a small program of `tests/foreign`, which is asked over its standard input, a line for a line;
-//! the server is real. Where Node, Python or the library is missing, a test is skipped with a printed reason.
+//! A client is a library in a small program of `tests/foreign`, which is asked over its standard input, a line for a
+//! line; the server is real. Where Node, Python or the library is missing, a test is skipped with a printed reason.
 //!
 //! - [`authlib`]: Python's Authlib, which renews by itself
 //! - [`oauth4webapi`]: the one for JavaScript, which finds everything from the issuer

@@ -1,11 +1,11 @@
 //! Which client sends a request, and whether that is so (RFC 6749 §2.3).
 //!
-//! Owns one rule: what a request says of its client is true, or it is refused, before anything else of it is looked at. Whoever
-//! says nothing is the first-party client, for which all tokens are made and which has no secret: a page or an app could keep none.
-//! It may say so, as standard libraries always do: by `client_id=first-party`, or by Basic with that name and an empty password.
-//! Basic is the one way to present a secret. One in the body is refused, right or wrong: bodies are kept by more programs than
-//! that header is. Each refusal is a security event, which names a client only where there is one: people paste secrets into the
-//! wrong field.
+//! Owns one rule: what a request says of its client is true, or it is refused, before anything else of it is looked at.
+//! Whoever says nothing is the first-party client, for which all tokens are made and which has no secret: a page or an
+//! app could keep none. It may say so, as standard libraries always do: by `client_id=first-party`, or by Basic with
+//! that name and an empty password. Basic is the one way to present a secret. One in the body is refused, right or
+//! wrong: bodies are kept by more programs than that header is. Each refusal is a security event, which names a client
+//! only where there is one: people paste secrets into the wrong field.
 //!
 //! Authorization header, form -> [`of`] -> [`Caller`], or [`Refusal::InvalidClient`]
 
@@ -36,7 +36,8 @@ pub(super) enum Caller {
 ///
 /// # Errors
 ///
-/// [`Refusal::InvalidClient`]; [`ApiError::InvalidRequest`] where it says two things, [`ApiError::MalformedAuthorization`].
+/// [`Refusal::InvalidClient`]; [`ApiError::InvalidRequest`] where it says two things,
+/// [`ApiError::MalformedAuthorization`].
 pub(super) fn of(services: &Services, trail: &Trail, headers: &HeaderMap, form: &mut Form) -> Result<Caller, ApiError> {
     let named = form.take("client_id")?;
     let mut is_proof_in_body = false;

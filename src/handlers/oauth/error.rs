@@ -1,7 +1,8 @@
 //! The errors of the standard endpoints: `{"error", "error_description"}` (RFC 6749 §5.2).
 //!
-//! Owns the one table from what went wrong to OAuth's words, for every error of such a path, the framework's own included. The
-//! words of the standard are few, so a status says what they cannot, and stays what it is everywhere else in this service:
+//! Owns the one table from what went wrong to OAuth's words, for every error of such a path, the framework's own
+//! included. The words of the standard are few, so a status says what they cannot, and stays what it is everywhere else
+//! in this service:
 //!
 //! | what | status | `error` |
 //! |---|---|---|
@@ -15,7 +16,8 @@
 //! | too many, or at capacity, or no answer from storage | 429, 503, with `Retry-After` where it is known | `temporarily_unavailable` |
 //! | a fault of ours | 500 | `server_error` |
 //!
-//! The last two words are those of RFC 6749 §4.1.2.1: §5.2 has none for them. Which path speaks so is the route table's to say.
+//! The last two words are those of RFC 6749 §4.1.2.1: §5.2 has none for them. Which path speaks so is the route table's
+//! to say.
 //!
 //! [`ApiError`] -> [`Dialect::render`] -> `middleware::respond`
 
@@ -151,8 +153,8 @@ fn by_status(status: StatusCode) -> (StatusCode, &'static str) {
     (status, word)
 }
 
-/// The sentence that a problem would have. Which of the four a refused refresh token is stands in it: the standard has one
-/// word for them all, and whoever holds an authentic token may know.
+/// The sentence that a problem would have. Which of the four a refused refresh token is stands in it: the standard has
+/// one word for them all, and whoever holds an authentic token may know.
 fn description(error: &ApiError) -> String {
     let (_, detail) = error.entry();
     match error {

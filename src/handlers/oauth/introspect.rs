@@ -1,15 +1,15 @@
 //! `POST /api/introspect`: what a token is worth, for a client that was given a secret (RFC 7662).
 //!
-//! Owns two rules. What buys nothing is `{"active":false}` and not a word more, whatever the cause: it would tell the caller about
-//! tokens that are none of their business (§2.2). And to look is not to present: nothing is spent, nothing ends and nothing is
-//! written, however often and with whichever generation it is asked.
+//! Owns two rules. What buys nothing is `{"active":false}` and not a word more, whatever the cause: it would tell the
+//! caller about tokens that are none of their business (§2.2). And to look is not to present: nothing is spent, nothing
+//! ends and nothing is written, however often and with whichever generation it is asked.
 //!
-//! An access token is active if this service would accept it now: by signature, time, and the endings in memory. A refresh token is
-//! active if presenting it now would be answered with tokens, decided by the same function on the rows as they are; so a
-//! parent inside its grace window is, and a spent one outside it is not.
+//! An access token is active if this service would accept it now: by signature, time, and the endings in memory. A
+//! refresh token is active if presenting it now would be answered with tokens, decided by the same function on the rows
+//! as they are; so a parent inside its grace window is, and a spent one outside it is not.
 //!
-//! Whoever protects a resource takes access tokens alone: an active refresh token has another `token_type`, is for the issuer
-//! (`aud`), and says no `roles`, so that a check of any of them refuses it.
+//! Whoever protects a resource takes access tokens alone: an active refresh token has another `token_type`, is for the
+//! issuer (`aud`), and says no `roles`, so that a check of any of them refuses it.
 
 use actix_web::HttpRequest;
 use actix_web::web::Data;

@@ -1,8 +1,9 @@
 //! `GET /.well-known/oauth-authorization-server`: what a standard client may know before it asks (RFC 8414).
 //!
-//! Owns one rule: what stands there is so. The issuer of a document must be the URL that it was asked for at, over TLS, and the
-//! `iss` of the tokens (§3.3, §6.2); where `PUBLIC_URL` and `JWT_ISSUER` are not the same https URL there is no document that would
-//! be true, and none is served. What is not offered is not listed, and where a list may not be missing it is empty.
+//! Owns one rule: what stands there is so. The issuer of a document must be the URL that it was asked for at, over TLS,
+//! and the `iss` of the tokens (§3.3, §6.2); where `PUBLIC_URL` and `JWT_ISSUER` are not the same https URL there is no
+//! document that would be true, and none is served. What is not offered is not listed, and where a list may not be
+//! missing it is empty.
 //!
 //! settings -> [`Metadata::of`], once at the start -> [`metadata`]
 
@@ -32,7 +33,8 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// What holds for a service that is called `public_url` and signs as `issuer`; `None` where that is not one https URL.
+    /// What holds for a service that is called `public_url` and signs as `issuer`; `None` where that is not one https
+    /// URL.
     pub fn of(public_url: Option<&Origin>, issuer: &str) -> Option<Self> {
         let issuer = public_url.filter(|url| url.is_https() && url.as_str() == issuer)?.as_str();
         Some(Self {

@@ -1,7 +1,7 @@
 //! The calls of the OAuth standards.
 //!
-//! Owns what is different about them: their bodies are forms, their refusals have OAuth's words, and who calls is a client. What
-//! they do is what the calls of this service do, by the same functions.
+//! Owns what is different about them: their bodies are forms, their refusals have OAuth's words, and who calls is a
+//! client. What they do is what the calls of this service do, by the same functions.
 //!
 //! - [`token`]: `POST /oauth/token` (RFC 6749 §6)
 //! - [`metadata`]: `GET /.well-known/oauth-authorization-server` (RFC 8414)

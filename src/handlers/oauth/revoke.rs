@@ -1,8 +1,9 @@
 //! `POST /api/revoke`: a logout in the words of RFC 7009.
 //!
-//! Whoever holds a token may end its session with it, as on `POST /api/logout`: an access token that is valid, or any authentic
-//! generation of a refresh token. Both tokens of the session are over then (§2.1). What is no token, or over already, is over:
-//! 200, so that nobody learns more than they hold. Nobody has to say who they are; who does must be right.
+//! Whoever holds a token may end its session with it, as on `POST /api/logout`: an access token that is valid, or any
+//! authentic generation of a refresh token. Both tokens of the session are over then (§2.1). What is no token, or over
+//! already, is over: 200, so that nobody learns more than they hold. Nobody has to say who they are; who does must be
+//! right.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};

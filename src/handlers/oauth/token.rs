@@ -1,9 +1,9 @@
 //! `POST /oauth/token`: a renewal in the words of RFC 6749 §6.
 //!
-//! The one grant is a refresh token. The password grant is not offered: RFC 9700 §2.4 forbids it, and whoever wrote a client
-//! for it would hand passwords to every library on the way. The renewal itself is that of `POST /api/refresh_token`: the same
-//! grace window, the same events, the same endings. The successor is in the body, also where the session is one of the cookie
-//! (docs/adr/0012-the-refresh-cookie.md).
+//! The one grant is a refresh token. The password grant is not offered: RFC 9700 §2.4 forbids it, and whoever wrote a
+//! client for it would hand passwords to every library on the way. The renewal itself is that of `POST
+//! /api/refresh_token`: the same grace window, the same events, the same endings. The successor is in the body, also
+//! where the session is one of the cookie (docs/adr/0012-the-refresh-cookie.md).
 
 use actix_web::HttpRequest;
 use actix_web::web::Data;

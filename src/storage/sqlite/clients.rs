@@ -40,8 +40,8 @@ impl Operation for ClientOperation {
     }
 }
 
-/// All of them, by their ids. A row that somebody else wrote and that is none is left out: whoever reads here reads also what
-/// others ended, and must not be kept from that.
+/// All of them, by their ids. A row that somebody else wrote and that is none is left out: whoever reads here reads
+/// also what others ended, and must not be kept from that.
 pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<RegisteredClient>> {
     let mut statement = connection.prepare_cached(
         "SELECT id, secret_hash, former_hash, former_until, created_at, rotated_at FROM clients ORDER BY id",

@@ -1,8 +1,8 @@
 //! What other processes write.
 //!
-//! Owns one rule: an ending that another process committed, and a client that it changed, is known here one look later. A look is one question to SQLite,
-//! whose answer (`PRAGMA data_version`) is another one only after another connection committed something; only then are the
-//! tables read, and of the endings no more than may be new.
+//! Owns one rule: an ending that another process committed, and a client that it changed, is known here one look later.
+//! A look is one question to SQLite, whose answer (`PRAGMA data_version`) is another one only after another connection
+//! committed something; only then are the tables read, and of the endings no more than may be new.
 
 use rusqlite::Connection;
 
@@ -34,8 +34,8 @@ impl Others {
         Ok(endings)
     }
 
-    /// What may be new since the last look, if somebody else wrote anything since. A look that failed is as good as none: the
-    /// next one finds what it would have found.
+    /// What may be new since the last look, if somebody else wrote anything since. A look that failed is as good as
+    /// none: the next one finds what it would have found.
     pub fn look(&mut self, connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<News>> {
         let version = version(connection)?;
         let since = match self.last_look {
