@@ -1,10 +1,16 @@
 //! The composition root: settings in, a running server with its address out.
 //!
-//! Owns the order of starting and stopping, and nothing that happens between. Started: storage, the map of endings,
+//! Owns the order of starting and stopping, and nothing that happens between. Started: the keys, storage, the map of endings,
 //! actors, hashing, then the listener, so that the first request finds everything. Stopped: the listener first, what is
 //! in flight finishes and commits, then storage. A part that dies ends the process.
 //!
 //! [`Settings`] -> [`Server::start`] -> [`Server::address`] -> [`Server::serve_until`]
+//!
+//! - `key_ring`: from the file to the keys in use
+//! - `signals`: when to stop
+
+mod key_ring;
+mod signals;
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -12,19 +18,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Arbiter, ArbiterHandle};
-use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::rt::{self, System};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer, dev};
 use futures_util::future::{self, Either};
 
+pub use self::key_ring::Looks;
+use self::key_ring::{AtStart, Follower};
+use self::signals::Signals;
 use crate::actors::attempts::Attempts;
 use crate::actors::password_hasher::Hashing;
 use crate::actors::refresh_tokens::{RefreshTokens, Sessions};
 use crate::actors::user_store::UserStore;
 use crate::clients::Clients;
 use crate::clock::Clock;
-use crate::config::{Database, Settings};
+use crate::config::{Database, Settings, SettingsError};
 use crate::error::Error;
 use crate::events;
 use crate::handlers;
@@ -40,11 +48,11 @@ use crate::middleware::respond::Respond;
 use crate::passwords::{Hasher, Policy};
 use crate::storage::sqlite::{OpenError, Rules, Sqlite};
 use crate::storage::{Storage, Swept};
+use crate::throttle;
 use crate::throttle::registrations::Registrations;
-use crate::throttle::{self, Keys};
-use crate::tokens::access::AccessTokens;
-use crate::tokens::refresh::RefreshKeys;
+use crate::tokens::live_keys::LiveKeys;
 use crate::tokens::revocation::{self, Revocations};
+use crate::tokens::ring::{Given, RingError};
 use crate::tokens::rotation;
 use crate::tokens::verified::VerifiedTokens;
 
@@ -65,8 +73,6 @@ const SWEEP_STEP_PAUSE: Duration = Duration::from_millis(100);
 const FOLLOW_PAUSE: Duration = Duration::from_millis(250);
 /// Counters of failed logins that are kept at most: some 10 MB of the database (docs/adr/0009-throttling.md).
 const MOST_COUNTERS: u32 = 100_000;
-/// The key id in refresh tokens while there is one key.
-pub const REFRESH_KEY_ID: u8 = 1;
 
 /// Why the server did not start, or ended otherwise than asked.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +83,26 @@ pub enum RunError {
     /// Nobody can listen there.
     #[error("HOST, PORT: cannot listen: {0}")]
     Listen(io::Error),
+    /// The key ring cannot be used.
+    #[error("{subject} {reason}")]
+    Keys {
+        /// Where it is, as its refusals begin.
+        subject: String,
+        /// What is wrong with it.
+        reason: RingError,
+    },
+    /// There was a key ring, and it is gone. A start without it would call tokens unknown that are not, which is final.
+    #[error(
+        "{subject} is missing although keys of it were in use; bring it back from a backup, or begin a new one (latchkey keys \
+         init), after which whoever was signed in with the lost keys has to log in again"
+    )]
+    KeyRingLost {
+        /// Where it should be, as its refusals begin.
+        subject: String,
+    },
+    /// The key ring cannot be read.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// A part failed while starting.
     #[error("cannot start: {0}")]
     Start(#[from] Error),
@@ -96,6 +122,8 @@ pub struct Server {
     pub services: Data<Services>,
     /// Counts the work of hashing.
     pub hasher: Arc<Hasher>,
+    /// Has the key ring looked at.
+    pub key_ring: Looks,
     http: dev::Server,
     storage: Arc<dyn Storage>,
     deaths: Deaths,
@@ -108,6 +136,8 @@ pub struct Server {
 impl Server {
     /// Opens storage, starts the actors and listens. Must be called inside an actix `System`.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, RunError> {
+        let AtStart { keys, holds_keys, known } = key_ring::at_start(&settings)?;
+        let keys = Arc::new(LiveKeys::new(keys));
         let (watch, deaths) = lifeline::watch();
         let Database::Sqlite(path) = &settings.database;
         let engine = Sqlite::open(path, rules(&settings), &clock, &watch)?;
@@ -138,23 +168,24 @@ impl Server {
         );
         sweep_for_ever(&arbiter.handle(), sessions.clone());
         follow_for_ever(&arbiter.handle(), sessions.clone());
+        let follower = Follower {
+            settings: Arc::new(settings.clone()),
+            clock: clock.clone(),
+            keys: Arc::clone(&keys),
+            sessions: sessions.clone(),
+            lifeline: watch.over("follower of the key ring"),
+        };
+        let key_ring = follower.start(holds_keys, known).await?;
         let hasher = Arc::new(Hasher::new(settings.bcrypt_cost));
         let hashing = Hashing::start(Arc::clone(&hasher), settings.hash_threads, settings.hash_max_wait, clock.clone());
-        let keys = Keys::new(&settings.refresh_token_secret);
         let services = Data::new(Services {
-            attempts: Attempts::new(users.clone(), keys, clock.clone()),
+            attempts: Attempts::new(users.clone(), throttle::Keys::new(&settings.refresh_token_secret), clock.clone()),
             registrations: Registrations::new(settings.registrations, clock.clone()),
             users,
             sessions,
             hashing,
             password_policy: Policy::from(settings.password_policy),
-            access_tokens: AccessTokens::hs256(
-                &settings.jwt_secret,
-                &settings.jwt_issuer,
-                &settings.jwt_audience,
-                settings.access_token_ttl,
-            )?,
-            refresh_keys: RefreshKeys::new(REFRESH_KEY_ID, &settings.refresh_token_secret),
+            keys: Arc::clone(&keys),
             metadata: Metadata::of(settings.public_url.as_ref(), &settings.jwt_issuer),
             clients,
             refresh_cookie: RefreshCookie::new(settings.cookie_insecure),
@@ -165,7 +196,7 @@ impl Server {
         });
         let (address, http) = listen(&settings, services.clone())?;
         let last_words = settings.limits.last_words;
-        Ok(Self { address, services, hasher, http, storage, deaths, arbiter, last_words, has_users })
+        Ok(Self { address, services, hasher, key_ring, http, storage, deaths, arbiter, last_words, has_users })
     }
 
     /// Serves until `stop` is ready or a part dies, then finishes what is in flight, commits and closes.
@@ -204,13 +235,12 @@ impl Server {
     }
 }
 
-/// Runs the service until SIGTERM or SIGINT. Greets on the first start.
+/// Runs the service until SIGTERM or SIGINT; SIGHUP has it look at the key ring. Greets on the first start.
 pub fn run(settings: Settings) -> Result<(), RunError> {
     System::new().block_on(async {
         // Heard before anybody is told the address: whoever starts us may stop us as soon as they read it, and a signal
         // that nobody hears yet kills the process.
-        let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Serve)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Serve)?;
+        let signals = Signals::heard().map_err(RunError::Serve)?;
         let cookie_insecure = settings.cookie_insecure;
         let server = Server::start(settings, Clock::system()).await?;
         announce(server.address, !server.has_users, cookie_insecure);
@@ -218,12 +248,32 @@ pub fn run(settings: Settings) -> Result<(), RunError> {
         if cookie_insecure {
             events::cookies_insecure();
         }
+        let stop = signals.stop(server.key_ring.clone());
         let asked = async {
-            future::select(std::pin::pin!(terminate.recv()), std::pin::pin!(interrupt.recv())).await;
+            stop.await;
             tracing::info!("stopping: finishing what is in flight");
         };
         server.serve_until(asked).await
     })
+}
+
+/// Whether a start would accept the key ring that the settings name. Makes nothing; a secret that a start would make may be
+/// empty. What is wrong with a database that cannot be looked at is not asked here.
+pub fn check(settings: &Settings) -> Result<(), RunError> {
+    match key_ring::at_start(settings) {
+        Err(refusal) if refusal.is_refusal() => Err(refusal),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+impl RunError {
+    /// Whether it is a setting, or what one names, that has to change first.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Keys { .. } | Self::KeyRingLost { .. } | Self::Settings(_) => true,
+            Self::Storage(_) | Self::Listen(_) | Self::Start(_) | Self::Serve(_) | Self::Died(_) => false,
+        }
+    }
 }
 
 /// What the settings ask of a storage engine.
@@ -239,6 +289,16 @@ pub fn rules(settings: &Settings) -> Rules {
         max_sessions_per_user: settings.max_sessions_per_user,
         revocations_kept_for: revocation::kept_for(settings.access_token_ttl),
         throttle: settings.login_failures.map(|rate| throttle::Policy { rate, most_counters: MOST_COUNTERS }),
+    }
+}
+
+/// What the settings say of keys.
+pub fn given(settings: &Settings) -> Given<'_> {
+    Given {
+        jwt_secret: &settings.jwt_secret,
+        refresh_token_secret: &settings.refresh_token_secret,
+        access_token_ttl: settings.access_token_ttl,
+        session_ttl: settings.session_ttl,
     }
 }
 

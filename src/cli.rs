@@ -2,16 +2,18 @@
 //!
 //! Owns what the process tells whoever started it: what was asked for on standard output, a failure in one line on standard
 //! error, and an exit code. Settings are read and checked before anything else happens and before any thread starts. Only
-//! `serve` makes anything, and `users` where it adds accounts to a database that is not there yet.
+//! `serve` makes anything, `users` where it adds accounts to a database that is not there yet, and `keys` the ring and the secrets
+//! that it follows.
 //!
 //! arguments -> [`Settings`] -> logging -> the command -> exit code
 //!
-//! Accounts, sessions, clients: `users`, `sessions`, `clients`; beside a server that may run: `visit`.
+//! Accounts, sessions, clients: `users`, `sessions`, `clients`; beside a server that may run: `visit`. Which key signs: `keys`.
 
 mod clients;
 mod failure;
 mod healthcheck;
 mod import;
+mod keys;
 mod sessions;
 mod typed;
 mod users;
@@ -28,10 +30,11 @@ use serde::Serialize;
 
 use self::clients::Clients;
 use self::failure::Failure;
+use self::keys::Keys;
 use self::sessions::Sessions;
 use self::users::Users;
-use crate::app;
-use crate::config::{Settings, SettingsError};
+use crate::app::{self, RunError};
+use crate::config::{Checked, Settings};
 use crate::logging;
 
 /// Looked for in the working directory only: one that was found further up would be somebody else's.
@@ -53,8 +56,8 @@ Exit codes: 0 done or stopped as asked, 1 failed, 2 wrong argument, 78 a setting
 was refused.";
 const AFTER_HELP_CHECK_CONFIG: &str = "\
 Each line is NAME=value, and behind a # where the value was found: default,
-environment, .env or a file. Secrets are checked and not shown. Nothing is made:
-not the secrets, not a folder, not the database.
+environment, .env or a file. Secrets and the key ring are checked and not
+shown. Nothing is made: not the secrets, not a folder, not the database.
 
 Exit codes: 0 a start would accept the settings, 78 one was refused and named on
 standard error.";
@@ -80,6 +83,17 @@ second. A new secret goes to standard output, once, as two lines that a shell
 reads: client_id=NAME and client_secret=SECRET.
 
 Exit codes: 0 done, 1 failed, 2 wrong argument, 78 a setting was refused.";
+
+const AFTER_HELP_KEYS: &str = "\
+Run it as the user that the server runs as, with the same settings. The ring is
+one file beside the database, or the one that KEY_RING_FILE names. A new key is
+known for a while before it signs, and the one before it verifies for as long as
+what it signed may live: ACCESS_TOKEN_TTL, or SESSION_TTL for refresh tokens.
+Nobody notices. A server that runs reads a changed ring within 5 s, or at once
+when it is sent SIGHUP. No command shows a key.
+
+Exit codes: 0 done, 1 failed, 2 wrong argument, 78 a setting or the key ring was
+refused.";
 
 /// What was asked for; what clap says about the program itself comes from Cargo.toml.
 #[derive(Debug, Parser)]
@@ -112,6 +126,9 @@ enum Command {
     /// Add, list, rotate and remove clients with a secret, which may introspect tokens, also while the server runs
     #[command(subcommand, after_help = AFTER_HELP_CLIENTS)]
     Clients(Clients),
+    /// Add, list and retire the keys that sign tokens, also while the server runs
+    #[command(subcommand, after_help = AFTER_HELP_KEYS)]
+    Keys(Keys),
 }
 
 /// Does what the arguments say. The code it answers with is the process's.
@@ -125,13 +142,14 @@ pub fn run() -> ExitCode {
         }
     };
     match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => match Settings::load(std::env::vars_os(), Some(Path::new(DOTENV))) {
+        // The key ring is looked at before the secrets are made: a start that is refused leaves nothing behind.
+        Command::Serve => match checked().and_then(|_| Ok(Settings::load(std::env::vars_os(), dotenv())?)) {
             Ok(settings) => serve(settings),
             Err(refusal) => refused(&refusal),
         },
-        Command::CheckConfig => match Settings::check(std::env::vars_os(), Some(Path::new(DOTENV))) {
-            Ok(settings) => {
-                answer(&settings.iter().map(|setting| format!("{setting}\n")).collect::<String>());
+        Command::CheckConfig => match checked() {
+            Ok(Checked { effective, .. }) => {
+                answer(&effective.iter().map(|setting| format!("{setting}\n")).collect::<String>());
                 ExitCode::SUCCESS
             }
             Err(refusal) => refused(&refusal),
@@ -140,7 +158,19 @@ pub fn run() -> ExitCode {
         Command::Users(command) => ended(users::run(command)),
         Command::Sessions(command) => ended(sessions::run(command)),
         Command::Clients(command) => ended(clients::run(command)),
+        Command::Keys(command) => ended(keys::run(command)),
     }
+}
+
+/// The settings and the key ring, as a start would find them; makes nothing.
+fn checked() -> Result<Checked, RunError> {
+    let checked = Settings::check(std::env::vars_os(), dotenv())?;
+    app::check(&checked.settings)?;
+    Ok(checked)
+}
+
+fn dotenv() -> Option<&'static Path> {
+    Some(Path::new(DOTENV))
 }
 
 fn ended(done: Result<(), Failure>) -> ExitCode {
@@ -153,18 +183,16 @@ fn ended(done: Result<(), Failure>) -> ExitCode {
     }
 }
 
-fn refused(refusal: &SettingsError) -> ExitCode {
+fn refused(refusal: &RunError) -> ExitCode {
     complain(refusal);
     ExitCode::from(SETTINGS_REFUSED)
 }
 
 /// 0 or 1 and nothing else: that is all that a container's health check may answer. A refused setting is a 1 too.
 fn healthcheck(live: bool) -> ExitCode {
-    let answered = Settings::address(std::env::vars_os(), Some(Path::new(DOTENV)))
-        .map_err(|refusal| refusal.to_string())
-        .and_then(|(host, port)| {
-            healthcheck::ask(&host, port, if live { "/healthz" } else { "/readyz" }, HEALTHCHECK_PATIENCE)
-        });
+    let answered = Settings::address(std::env::vars_os(), dotenv()).map_err(|refusal| refusal.to_string()).and_then(
+        |(host, port)| healthcheck::ask(&host, port, if live { "/healthz" } else { "/readyz" }, HEALTHCHECK_PATIENCE),
+    );
     match answered {
         Ok(words) => {
             answer(&format!("{words}\n"));
@@ -193,7 +221,7 @@ fn serve(settings: Settings) -> ExitCode {
         Err(failure) => {
             // Not by way of the log: its filter may be off, and whoever started us should see why we stopped.
             complain(&failure);
-            ExitCode::FAILURE
+            if failure.is_refusal() { ExitCode::from(SETTINGS_REFUSED) } else { ExitCode::FAILURE }
         }
     }
 }

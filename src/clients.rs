@@ -3,7 +3,7 @@
 //! Owns three rules: what may be a client's id, what its secret is, and when a presented one proves it. A secret is 32
 //! random bytes, made here and never chosen, so its SHA-256 tells nobody anything: to find what was hashed is to guess
 //! 256 bits. A slow hash is for passwords, and here would let whoever sends wrong secrets keep the service busy
-//! (docs/adr/0014-client-secrets.md). Pure but for the randomness; time is a parameter.
+//! (docs/adr/0015-client-secrets.md). Pure but for the randomness; time is a parameter.
 //!
 //! [`ClientSecret::generate`] -> shown once; [`SecretHash`] -> the table `clients` -> [`Clients`] in memory -> [`Clients::check`]
 

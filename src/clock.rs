@@ -50,6 +50,11 @@ impl Timestamp {
     pub fn to_rfc3339(self) -> String {
         DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
     }
+
+    /// The moment that an RFC 3339 text names; `None` where it is none. What is finer than a millisecond is cut.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        DateTime::parse_from_rfc3339(text).ok().map(|moment| Self(moment.timestamp_millis()))
+    }
 }
 
 fn millis(span: Duration) -> i64 {
@@ -127,6 +132,9 @@ mod tests {
 
     #[test]
     fn times_are_written_as_rfc_3339_in_utc() {
-        assert_eq!(Timestamp::from_millis(1_700_000_000_123).to_rfc3339(), "2023-11-14T22:13:20.123Z");
+        let (moment, text) = (Timestamp::from_millis(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
+        assert_eq!(moment.to_rfc3339(), text);
+        assert_eq!(Timestamp::from_rfc3339(text), Some(moment));
+        assert_eq!(Timestamp::from_rfc3339("2023-11-14"), None);
     }
 }

@@ -5,7 +5,8 @@
 //! behind this module trusts `Settings` and asks no environment.
 //!
 //! environment over `.env` (`source`) -> each value (`parse`) -> the values against each other (`Settings::agree`)
-//! -> the secrets (`secrets`), found or made last, so that a refused start leaves nothing behind
+//! -> the key ring, if it can be read (`key_ring`) -> the secrets (`secrets`), found or made last, so that a refused start leaves
+//! nothing behind
 //!
 //! [`Settings::load`] is for a start. [`Settings::check`] and [`Settings::address`] look and make nothing, and
 //! [`Settings::beside_a_server`] only where the first account comes before the first start.
@@ -14,14 +15,17 @@
 //! - `effective`: what the settings come to, without the secrets
 //! - `origins`: which web origins there can be, the service's own among them; `proxies`: which proxies are believed; `rate`: how many in a while
 //! - `strength`: which secrets are too weak
-//! - `kept`: the file of secrets beside the database
+//! - `kept`: the file of secrets beside the database; `private_file`: how such a file is read and written
+//! - `key_ring`: where the keys are that the command line makes
 
 mod catalogue;
 mod effective;
 mod error;
 mod kept;
+mod key_ring;
 mod origins;
 mod parse;
+mod private_file;
 mod proxies;
 mod rate;
 mod secrets;
@@ -43,6 +47,7 @@ use self::catalogue::{
 };
 pub use self::effective::Effective;
 pub use self::error::SettingsError;
+pub use self::key_ring::{ChangeError, KeyRing, LONGEST_KEY_RING};
 pub use self::origins::Origin;
 pub use self::parse::duration;
 pub use self::rate::Rate;
@@ -90,6 +95,8 @@ pub struct Settings {
     pub jwt_secret: Secret,
     /// `REFRESH_TOKEN_SECRET`: the MAC key of refresh tokens.
     pub refresh_token_secret: Secret,
+    /// `KEY_RING`, `KEY_RING_FILE`, or the file beside the database.
+    pub key_ring: KeyRing,
     /// `JWT_ISSUER`: claim `iss`.
     pub jwt_issuer: String,
     /// `JWT_AUDIENCE`: claim `aud`.
@@ -144,26 +151,34 @@ impl Settings {
     {
         let source = Source::gather(environment, dotenv)?;
         let settings = Self::without_secrets(&source)?;
+        settings.key_ring.read()?;
         let Secrets { jwt, refresh_token } = Secrets::load(&source, &settings.database)?;
         Ok(Self { jwt_secret: jwt, refresh_token_secret: refresh_token, ..settings })
     }
 
-    /// Reads and checks the same, the secrets included, and makes nothing: what each setting comes to, in the order of
-    /// `.env.example`, with no secret among it.
+    /// Reads and checks the same, the secrets included, and makes nothing. Secrets that a start would make are empty.
     ///
     /// Errors: those of [`Settings::load`], but for what only making the secrets can tell.
     pub fn check<K, V>(
         environment: impl IntoIterator<Item = (K, V)>,
         dotenv: Option<&Path>,
-    ) -> Result<Vec<Effective>, SettingsError>
+    ) -> Result<Checked, SettingsError>
     where
         K: Into<OsString>,
         V: Into<OsString>,
     {
         let source = Source::gather(environment, dotenv)?;
         let settings = Self::without_secrets(&source)?;
-        let kept = Secrets::check(&source, &settings.database)?;
-        Ok(effective::all(&source, &settings, kept.as_ref()))
+        settings.key_ring.read()?;
+        let (found, kept) = Secrets::check(&source, &settings.database)?;
+        let effective = effective::all(&source, &settings, kept.as_ref());
+        let settings = match found {
+            Some(Secrets { jwt, refresh_token }) => {
+                Self { jwt_secret: jwt, refresh_token_secret: refresh_token, ..settings }
+            }
+            None => settings,
+        };
+        Ok(Checked { settings, effective })
     }
 
     /// Everything but the secrets, which stay empty, for whoever works on the database beside a server. Where `makes` and there is
@@ -203,13 +218,15 @@ impl Settings {
     /// Everything but the secrets, which stay empty: a start that is refused must not have made them.
     fn without_secrets(source: &Source) -> Result<Self, SettingsError> {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(parse::MOST_THREADS));
+        let database = source.read(&DATABASE_URL, parse::database)?;
         let settings = Self {
             host: source.read(&HOST, parse::host)?,
             port: source.read(&PORT, parse::port)?,
             public_url: source.read_or(&PUBLIC_URL, |text| origins::public_url(text).map(Some), None)?,
             cors_origins: source.read_or(&CORS_ORIGINS, origins::origins, Vec::new())?,
             cookie_insecure: source.read(&COOKIE_INSECURE, parse::switch)?,
-            database: source.read(&DATABASE_URL, parse::database)?,
+            key_ring: KeyRing::gather(source, &database)?,
+            database,
             jwt_secret: Secret::new(Vec::new()),
             refresh_token_secret: Secret::new(Vec::new()),
             jwt_issuer: source.read(&JWT_ISSUER, parse::claim)?,
@@ -254,6 +271,15 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// What a start would find.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The settings; a secret that would be made is empty.
+    pub settings: Settings,
+    /// What each setting comes to, in the order of `.env.example`, with no secret among it.
+    pub effective: Vec<Effective>,
 }
 
 /// Where the state lives.

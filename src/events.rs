@@ -240,6 +240,23 @@ pub fn stopped() {
     tracing::info!(target: TARGET, event = %"sys_shutdown", outcome = %"success", "stopped as asked");
 }
 
+/// Another key ring is in use from here on.
+pub fn keys_changed(keys: &KeysTold) {
+    let KeysTold { signer, access_keys, refresh_keys } = keys;
+    tracing::warn!(
+        target: TARGET, event = %"keys_changed", outcome = %"success", signer = signer.as_ref().map(tracing::field::display),
+        access_keys, refresh_keys, "another key ring is in use"
+    );
+}
+
+/// The key ring changed and cannot be used: told once for each change. The keys from before go on.
+pub fn keys_refused(reason: &impl fmt::Display) {
+    tracing::error!(
+        target: TARGET, event = %"keys_refused", outcome = %"failure", %reason,
+        "the key ring changed and cannot be used: going on with the keys from before"
+    );
+}
+
 /// A part of the service died, and the process with it.
 pub fn crashed(reason: &impl fmt::Display) {
     tracing::error!(target: TARGET, event = %"sys_crash", outcome = %"failure", %reason, "stopping: it cannot go on");
@@ -252,6 +269,17 @@ impl fmt::Display for Roles<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(","))
     }
+}
+
+/// What is told of a key ring: names and numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeysTold {
+    /// The `kid` of the key that signs access tokens.
+    pub signer: Option<String>,
+    /// How many keys of access tokens verify.
+    pub access_keys: usize,
+    /// How many keys of refresh tokens do.
+    pub refresh_keys: usize,
 }
 
 /// What a new session was opened for.

@@ -121,6 +121,7 @@ fn token(services: &Services, number: u128) -> String {
     let grant = Grant {
         session: SessionId(Uuid::from_u128(number)),
         generation: Generation::FIRST,
+        generated_at: now,
         principal: Principal {
             id: UserId(Uuid::from_u128(number)),
             username: Username::parse(&format!("user{number}")).expect("a name"),
@@ -131,7 +132,7 @@ fn token(services: &Services, number: u128) -> String {
         idle_expires_at: now.plus(7 * DAY),
         absolute_expires_at: now.plus(30 * DAY),
     };
-    services.access_tokens.mint(&grant).expect("a token").text
+    services.keys.now().access.mint(&grant).expect("a token").text
 }
 
 fn settings(directory: &Path) -> Settings {

@@ -5,12 +5,13 @@
 //! last pair that it was answered.
 
 use anyhow::{Context as _, Result, ensure};
-use latchkey::app::REFRESH_KEY_ID;
+use latchkey::app;
 use latchkey::clock::Clock;
 use latchkey::config::Settings;
 use latchkey::tokens::access::AccessTokens;
 use latchkey::tokens::grant::Grant;
-use latchkey::tokens::refresh::{Generation, RefreshKeys, SessionId};
+use latchkey::tokens::refresh::{Generation, Presented, RefreshKeys, SessionId};
+use latchkey::tokens::ring::{self, Ring};
 
 use crate::seed::Person;
 
@@ -22,15 +23,11 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Those of a server with these settings.
+    /// Those of a server with these settings, and with the ring as it is now.
     pub fn of(settings: &Settings) -> Result<Self> {
-        let access = AccessTokens::hs256(
-            &settings.jwt_secret,
-            &settings.jwt_issuer,
-            &settings.jwt_audience,
-            settings.access_token_ttl,
-        )?;
-        let refresh = RefreshKeys::new(REFRESH_KEY_ID, &settings.refresh_token_secret);
+        let ring = settings.key_ring.read()?.map_or(Ok(Ring::empty()), |text| Ring::parse(&text))?;
+        let ring::Keys { access, refresh } =
+            ring.keys(app::given(settings), &settings.jwt_issuer, &settings.jwt_audience)?;
         Ok(Self { access, refresh, clock: Clock::system() })
     }
 
@@ -46,7 +43,7 @@ impl Keys {
         Ok(Person {
             username: name.to_owned(),
             session: grant.session,
-            refresh_token: self.refresh.mint(grant.session, grant.generation).expose().to_owned(),
+            refresh_token: self.refresh.mint(grant.session, grant.generation, grant.generated_at)?.expose().to_owned(),
             access_token,
             profile,
         })
@@ -55,8 +52,9 @@ impl Keys {
     /// Errors: one of the tokens is not what this session of this user must have been given.
     pub fn check(&self, given: &Given<'_>) -> Result<()> {
         let generation = Generation::new(given.generation).context("generation 0")?;
-        let refresh_token = self.refresh.mint(given.session, generation);
-        ensure!(refresh_token.expose() == given.refresh_token, "a refresh token that is not its session's");
+        let presented = self.refresh.verify(given.refresh_token, self.clock.now()).context("a refresh token")?;
+        let own = Presented { session: given.session, generation };
+        ensure!(presented == own, "a refresh token that is not its session's");
         let identity = self.access.verify(given.access_token, self.clock.now()).context("an access token")?;
         ensure!(identity.session == given.session, "an access token of another session");
         ensure!(identity.principal.username.as_str() == given.username, "an access token of another user");

@@ -42,7 +42,7 @@ use serde_json::Value;
 use self::ground::Ground;
 use self::measure::progress;
 use self::report::Report;
-use self::scenarios::{Binary, Plan, flood, idle, login, profile, renewal};
+use self::scenarios::{Binary, Plan, flood, idle, login, profile, renewal, rotation};
 
 /// Some limit was missed; a failed run is 1.
 const OVER: u8 = 3;
@@ -100,6 +100,8 @@ enum Scenario {
     Flood,
     /// Size, memory, start
     Idle,
+    /// Keys that change under load: not one refused request
+    Rotation,
 }
 
 /// What the bench starts of itself.
@@ -181,7 +183,9 @@ fn bench(arguments: &Arguments) -> Result<bool> {
 }
 
 fn run_scenarios(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Result<()> {
-    for scenario in [Scenario::Idle, Scenario::Profile, Scenario::Renewal, Scenario::Login, Scenario::Flood] {
+    let all =
+        [Scenario::Idle, Scenario::Profile, Scenario::Renewal, Scenario::Login, Scenario::Flood, Scenario::Rotation];
+    for scenario in all {
         if !arguments.scenarios.is_empty() && !arguments.scenarios.contains(&scenario) {
             continue;
         }
@@ -191,6 +195,7 @@ fn run_scenarios(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Res
             Scenario::Renewal => renewal::run(plan, report)?,
             Scenario::Login => login::run(plan, report)?,
             Scenario::Flood => flood::run(plan, report)?,
+            Scenario::Rotation => rotation::run(plan, report)?,
         }
     }
     Ok(())

@@ -30,7 +30,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey::clock::Timestamp;
 use latchkey::config::Secret;
 use latchkey::error::Error;
-use latchkey::tokens::access::{AccessTokens, Identity};
+use latchkey::tokens::access::{AccessTokens, Claimed, Identity};
 use latchkey::tokens::grant::Grant;
 use latchkey::tokens::keys::hs256_kid;
 use latchkey::tokens::principal::{Principal, Role, UserId, Username, Version};
@@ -87,7 +87,8 @@ fuzz_target!(|input: &[u8]| {
 });
 
 fn tokens(ttl: u64) -> AccessTokens {
-    AccessTokens::hs256(&Secret::new(SECRET.to_vec()), ISSUER, AUDIENCE, Duration::from_secs(ttl)).expect("a key")
+    let claimed = Claimed { issuer: ISSUER, audience: AUDIENCE, ttl: Duration::from_secs(ttl) };
+    AccessTokens::hs256(&Secret::new(SECRET.to_vec()), claimed).expect("a key")
 }
 
 /// Verifies, and holds what was accepted against everything that is claimed above.
@@ -249,6 +250,7 @@ fn minted(rest: &[u8]) {
     let grant = Grant {
         session: SessionId(SESSION),
         generation: Generation::FIRST,
+        generated_at: moment(granted),
         principal: principal.clone(),
         granted_at: moment(granted),
         idle_expires_at: moment(ends),

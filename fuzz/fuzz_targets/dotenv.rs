@@ -17,7 +17,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use latchkey::config::{Database, Effective, Settings, SettingsError};
+use latchkey::config::{Checked, Database, Effective, Settings, SettingsError};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use tempfile::TempDir;
 
@@ -30,7 +30,7 @@ const TELLING: usize = 6;
 /// Lists every setting, commented out.
 const EXAMPLE: &str = include_str!("../../.env.example");
 /// The texts of refusals about the file of secrets, among others.
-const KEPT: &str = include_str!("../../src/config/kept.rs");
+const KEPT: &str = concat!(include_str!("../../src/config/kept.rs"), include_str!("../../src/config/key_ring.rs"));
 
 static PLACE: LazyLock<Place> = LazyLock::new(Place::new);
 
@@ -61,7 +61,7 @@ fn check(input: &[u8]) {
     match &loaded {
         Ok(settings) => {
             check_settings(settings, &given, &made);
-            check_shown(&looked_at.expect("what was looked at"), settings, &given);
+            check_shown(&looked_at.expect("what was looked at").effective, settings, &given);
         }
         Err(refusal) => {
             assert_eq!(made, [] as [PathBuf; 0], "left behind by: {refusal}");
@@ -118,10 +118,10 @@ fn check_settings(settings: &Settings, given: &Given, made: &[PathBuf]) {
 }
 
 /// `check-config` says what a start would say, but for what only making the secrets can tell.
-fn check_agrees(looked_at: &Result<Vec<Effective>, SettingsError>, loaded: &Result<Settings, SettingsError>) {
+fn check_agrees(looked_at: &Result<Checked, SettingsError>, loaded: &Result<Settings, SettingsError>) {
     match (looked_at, loaded) {
         (Ok(_), Ok(_)) => {}
-        (Ok(_), Err(SettingsError::KeptSecrets { reason, .. })) if reason.starts_with("cannot be made: ") => {}
+        (Ok(_), Err(SettingsError::KeptFile { reason, .. })) if reason.starts_with("cannot be made: ") => {}
         (Err(looked_at), Err(loaded)) => assert_eq!(looked_at.to_string(), loaded.to_string()),
         (looked_at, loaded) => panic!("{looked_at:?} and {loaded:?}"),
     }
@@ -163,7 +163,7 @@ fn check_refusal(refusal: &SettingsError, input: &[u8], given: &Given) {
         // Text that was there before the value was.
         SettingsError::Refused { setting: _, reason: _ } => {}
         SettingsError::UnreadableFile { setting: _, cause } => tells_nothing(&cause.to_string(), "", given),
-        SettingsError::KeptSecrets { setting: _, path, reason } => {
+        SettingsError::KeptFile { setting: _, path, reason } => {
             let database = given.get("DATABASE_URL").map_or("data/latchkey.db", |url| &url["sqlite://".len()..]);
             assert_eq!(path.parent(), Path::new(database).parent(), "a path that nobody gave");
             tells_nothing(reason, KEPT, given);

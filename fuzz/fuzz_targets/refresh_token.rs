@@ -16,6 +16,7 @@
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use latchkey::clock::Timestamp;
 use latchkey::config::Secret;
 use latchkey::error::{Error, GrantRefusal};
 use latchkey::tokens::refresh::{Generation, Presented, RefreshKeys, SessionId};
@@ -23,6 +24,8 @@ use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
 
 const KEY_ID: u8 = 1;
+/// One key verifies for ever: any time will do.
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 /// For these tests only; no service was ever started with it.
 const SECRET: &[u8] = b"fuzzing only, never a service: vZ0qf5Jt2mXyB8dKc1RwT7uHs4";
 const OTHER_SECRET: &[u8] = b"fuzzing only, never a service: 3f9a1c7be05d8426f1b79e0c4a";
@@ -52,9 +55,9 @@ fuzz_target!(|input: &[u8]| {
 
 /// Verifies, and holds what was accepted against what `mint` would have written.
 fn check(keys: &RefreshKeys, token: &str) -> Option<Presented> {
-    match keys.verify(token) {
+    match keys.verify(token, NOW) {
         Ok(presented) => {
-            let again = keys.mint(presented.session, presented.generation);
+            let again = keys.mint(presented.session, presented.generation, NOW).expect("a token");
             assert!(again.expose() == token, "another spelling of {} was accepted: {token}", again.expose());
             Some(presented)
         }
@@ -70,7 +73,7 @@ fn minted(keys: &RefreshKeys, rest: &[u8]) {
     let Some((generation, patches)) = rest.split_first_chunk::<4>() else { return };
     let Some(generation) = Generation::new(u32::from_be_bytes(*generation)) else { return };
     let original = Presented { session: SessionId(Uuid::from_bytes(*session)), generation };
-    let token = keys.mint(original.session, original.generation);
+    let token = keys.mint(original.session, original.generation, NOW).expect("a token");
     assert_eq!(check(keys, token.expose()), Some(original));
 
     for (id, secret) in [(KEY_ID, OTHER_SECRET), (KEY_ID + 1, SECRET)] {

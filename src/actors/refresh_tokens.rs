@@ -170,6 +170,11 @@ impl Sessions {
         ask(&self.0, Follow).await
     }
 
+    /// Has storage remember for good that keys of a key ring are in use.
+    pub async fn note_key_ring(&self) -> Result<()> {
+        ask(&self.0, NoteKeyRing).await
+    }
+
     /// Answers where the actor and the storage behind it do.
     pub async fn ping(&self) -> Result<()> {
         ask(&self.0, Ping).await
@@ -285,6 +290,19 @@ impl Handler<Follow> for RefreshTokens {
             Ok(endings.len())
         }
         .boxed_local()
+    }
+}
+
+/// Changes no session; answers once the note is on disk.
+#[derive(Message)]
+#[rtype(result = "Result<()>")]
+struct NoteKeyRing;
+
+impl Handler<NoteKeyRing> for RefreshTokens {
+    type Result = ResponseFuture<Result<()>>;
+
+    fn handle(&mut self, _: NoteKeyRing, _: &mut Self::Context) -> Self::Result {
+        self.storage.note_key_ring().boxed_local()
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::config::SettingsError;
-use crate::error::Error;
+use crate::app::RunError;
+use crate::config::{ChangeError, SettingsError};
 use crate::storage::sqlite::{GuestError, OpenError};
 
 /// Nobody and nothing may be named like that, or something is missing: as with clap's own refusals.
@@ -31,7 +31,7 @@ impl Failure {
     }
 
     /// Refused by a rule of the domain, over this one.
-    pub fn about(whom: &impl fmt::Display, error: &Error) -> Self {
+    pub fn about(whom: &impl fmt::Display, error: &impl fmt::Display) -> Self {
         Self::new(format!("{whom}: {error}"))
     }
 }
@@ -45,6 +45,23 @@ impl fmt::Display for Failure {
 impl From<SettingsError> for Failure {
     fn from(refusal: SettingsError) -> Self {
         Self { words: refusal.to_string(), code: super::SETTINGS_REFUSED }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        let code = if error.is_refusal() { super::SETTINGS_REFUSED } else { FAILED };
+        Self { words: error.to_string(), code }
+    }
+}
+
+impl From<ChangeError<Self>> for Failure {
+    fn from(error: ChangeError<Self>) -> Self {
+        match error {
+            ChangeError::Unusable(refusal) => refusal.into(),
+            ChangeError::Refused(failure) => failure,
+            ChangeError::Full { .. } | ChangeError::Unwritable { .. } => Self::new(error.to_string()),
+        }
     }
 }
 

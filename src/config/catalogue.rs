@@ -26,6 +26,8 @@ pub(super) const JWT_SECRET: Setting = setting("JWT_SECRET", "");
 pub(super) const JWT_SECRET_FILE: Setting = setting("JWT_SECRET_FILE", "");
 pub(super) const REFRESH_TOKEN_SECRET: Setting = setting("REFRESH_TOKEN_SECRET", "");
 pub(super) const REFRESH_TOKEN_SECRET_FILE: Setting = setting("REFRESH_TOKEN_SECRET_FILE", "");
+pub(super) const KEY_RING: Setting = setting("KEY_RING", "");
+pub(super) const KEY_RING_FILE: Setting = setting("KEY_RING_FILE", "");
 pub(super) const JWT_ISSUER: Setting = setting("JWT_ISSUER", "latchkey");
 pub(super) const JWT_AUDIENCE: Setting = setting("JWT_AUDIENCE", "latchkey");
 pub(super) const ACCESS_TOKEN_TTL: Setting = setting("ACCESS_TOKEN_TTL", "15m");
@@ -46,7 +48,7 @@ pub(super) const LOG_FORMAT: Setting = setting("LOG_FORMAT", "text");
 pub(super) const RUST_LOG: Setting = setting("RUST_LOG", "info");
 
 /// Every setting there is, in the order of `.env.example`.
-pub(super) const ALL: [Setting; 28] = [
+pub(super) const ALL: [Setting; 30] = [
     HOST,
     PORT,
     PUBLIC_URL,
@@ -57,6 +59,8 @@ pub(super) const ALL: [Setting; 28] = [
     JWT_SECRET_FILE,
     REFRESH_TOKEN_SECRET,
     REFRESH_TOKEN_SECRET_FILE,
+    KEY_RING,
+    KEY_RING_FILE,
     JWT_ISSUER,
     JWT_AUDIENCE,
     ACCESS_TOKEN_TTL,

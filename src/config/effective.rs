@@ -9,7 +9,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::catalogue::{self, DATABASE_URL, HASH_THREADS, JWT_SECRET, REFRESH_TOKEN_SECRET, Setting, WORKERS};
-use super::catalogue::{JWT_SECRET_FILE, REFRESH_TOKEN_SECRET_FILE};
+use super::catalogue::{JWT_SECRET_FILE, KEY_RING, REFRESH_TOKEN_SECRET_FILE};
+use super::key_ring::KeyRing;
 use super::secrets::KeptFile;
 use super::source::{Place, Source};
 use super::{Database, Settings};
@@ -18,6 +19,8 @@ use super::{Database, Settings};
 const NOT_SHOWN: &str = "(not shown)";
 /// In place of a secret that there is not yet.
 const TO_BE_MADE: &str = "(made at the first start)";
+/// In place of a ring that nobody made.
+const NO_RING: &str = "(none)";
 
 /// One setting. `Display` is its line: `NAME=value  # where from`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +42,7 @@ pub enum Provenance {
     Environment,
     /// A line of `.env`.
     Dotenv,
-    /// A file of secrets: the one that a `…_FILE` names, or the one beside the database.
+    /// A file of secrets or keys: the one that a `…_FILE` names, or the one beside the database.
     File(PathBuf),
 }
 
@@ -61,6 +64,7 @@ pub(super) fn all(source: &Source, settings: &Settings, kept: Option<&KeptFile>)
     let shown = |setting: &Setting| match *setting {
         JWT_SECRET => secret(source, setting, &JWT_SECRET_FILE, kept),
         REFRESH_TOKEN_SECRET => secret(source, setting, &REFRESH_TOKEN_SECRET_FILE, kept),
+        KEY_RING => key_ring(source, &settings.key_ring),
         // Not the text that was given: an engine that is asked for with a password must not show it here.
         DATABASE_URL => match &settings.database {
             Database::Sqlite(path) => plain(source, setting, format!("sqlite://{}", path.display())),
@@ -92,6 +96,15 @@ fn secret(source: &Source, setting: &Setting, file: &Setting, kept: Option<&Kept
         (None, Some(_), _) => from_file(text_of(source, file).into()),
         (None, None, Some(KeptFile { path, exists: true })) => from_file(path.clone()),
         (None, None, _) => plain(source, setting, TO_BE_MADE.to_owned()),
+    }
+}
+
+fn key_ring(source: &Source, ring: &KeyRing) -> Effective {
+    let not_shown = |provenance| Effective { name: KEY_RING.name, value: NOT_SHOWN.to_owned(), provenance };
+    match ring {
+        KeyRing::Given(_) => plain(source, &KEY_RING, NOT_SHOWN.to_owned()),
+        KeyRing::File { path, named } if *named || path.exists() => not_shown(Provenance::File(path.clone())),
+        KeyRing::File { .. } => plain(source, &KEY_RING, NO_RING.to_owned()),
     }
 }
 

@@ -25,11 +25,11 @@ pub enum SettingsError {
         /// The operating system's word for it; it has no path in it.
         cause: io::Error,
     },
-    /// The secrets that are kept beside the database cannot be made or used. Here the path is shown: it says which file
-    /// to mend, and the value of `DATABASE_URL` that it comes from was accepted as a plain path.
+    /// A file that is kept beside the database, of secrets or keys, cannot be made or used. Here the path is shown: it says which
+    /// file to mend, and the value of `DATABASE_URL` that it comes from was accepted as a plain path.
     #[error("{setting}: {path}: {reason}", path = .path.display())]
-    KeptSecrets {
-        /// The first secret that was to come from there.
+    KeptFile {
+        /// What was to come from there, the first of it.
         setting: &'static str,
         /// The file.
         path: PathBuf,

@@ -11,10 +11,8 @@
 //! into the environment keeps every session alive.
 
 use std::borrow::Cow;
-use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -23,6 +21,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
+use super::private_file::{self, Unreadable};
 use super::secrets::Secrets;
 use super::{Secret, strength};
 
@@ -45,13 +44,9 @@ const LOST: &str = "is missing although the database is not new; bring it back f
 /// What stands between us and the secrets, and what to do about it. Never holds a part of the file.
 type Problem = Cow<'static, str>;
 
-/// `data/latchkey.db` -> `data/latchkey.secrets`. Another ending than `.db` stays, so that `x.db` and `x.sqlite` have a
-/// file each and no database is taken for its own.
+/// `data/latchkey.db` -> `data/latchkey.secrets`.
 pub(super) fn path_beside(database: &Path) -> PathBuf {
-    let stem = if database.extension().is_some_and(|ending| ending == "db") { database.file_stem() } else { None };
-    let mut name: OsString = stem.or(database.file_name()).unwrap_or_default().to_owned();
-    name.push(".secrets");
-    database.with_file_name(name)
+    private_file::beside(database, "secrets")
 }
 
 /// The secrets of this file; where there is none, it is made first.
@@ -82,27 +77,17 @@ pub(super) fn holds_something(database: &Path) -> bool {
 }
 
 fn find(path: &Path) -> Result<Option<Secrets>, Problem> {
-    let unreadable = |cause: io::Error| format!("cannot be read: {cause}");
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(cause) => return Err(unreadable(cause).into()),
-    };
-    // Asked of the open file, not of the path, so that what is checked is what is read.
-    let about = file.metadata().map_err(unreadable)?;
-    if !about.is_file() {
-        return Err("is not a file; it should hold the secrets".into());
-    }
-    if about.permissions().mode() & 0o077 != 0 {
-        return Err("is open to group or others; chmod 600 it, or, if somebody may have read it, give JWT_SECRET and \
-                    REFRESH_TOKEN_SECRET instead (everybody has to log in again)"
-            .into());
-    }
-    let mut text = Zeroizing::new(String::with_capacity(LONGEST_FILE as usize + 1));
-    match file.take(LONGEST_FILE + 1).read_to_string(&mut text) {
-        Ok(_) => parse(&text).map(Some).ok_or(GARBLED.into()),
-        Err(cause) if cause.kind() == ErrorKind::InvalidData => Err(GARBLED.into()),
-        Err(cause) => Err(unreadable(cause).into()),
+    match private_file::read(path, LONGEST_FILE) {
+        Ok(None) => Ok(None),
+        Ok(Some(bytes)) => str::from_utf8(&bytes).ok().and_then(parse).map(Some).ok_or(GARBLED.into()),
+        Err(Unreadable::TooLong) => Err(GARBLED.into()),
+        Err(Unreadable::NotAFile) => Err("is not a file; it should hold the secrets".into()),
+        Err(Unreadable::OpenToOthers) => {
+            Err("is open to group or others; chmod 600 it, or, if somebody may have read it, give JWT_SECRET and \
+                 REFRESH_TOKEN_SECRET instead (everybody has to log in again)"
+                .into())
+        }
+        Err(Unreadable::Io(cause)) => Err(format!("cannot be read: {cause}").into()),
     }
 }
 
@@ -126,8 +111,8 @@ fn parse(text: &str) -> Option<Secrets> {
 
 /// Makes the file, or leaves the one that another process made meanwhile.
 fn make(path: &Path) -> io::Result<()> {
-    let directory = directory_of(path);
-    make_directory(directory)?;
+    let directory = private_file::directory_of(path);
+    private_file::make_directory(directory)?;
     let mut text = Zeroizing::new(String::with_capacity(LONGEST_FILE as usize));
     text.push_str(HEADER);
     for line in [JWT_LINE, REFRESH_TOKEN_LINE] {
@@ -137,20 +122,17 @@ fn make(path: &Path) -> io::Result<()> {
     }
 
     // A crash before the end leaves the temporary file behind. It is as private as the final one, and nobody reads it.
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{:016x}.tmp", SysRng.try_next_u64().map_err(io::Error::other)?));
-    let temporary = directory.join(name);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    let linked = written.and_then(|()| fs::hard_link(&temporary, path));
+    let mark = format!(".{:016x}", SysRng.try_next_u64().map_err(io::Error::other)?);
+    let temporary = private_file::temporary_of(path, &mark);
+    let written = private_file::write_new(&temporary, text.as_bytes());
+    let linked = written.and_then(|_| fs::hard_link(&temporary, path));
     let removed = fs::remove_file(&temporary);
     match linked {
         Err(cause) if cause.kind() != ErrorKind::AlreadyExists => return Err(cause),
         // Won, or lost to another process. The loser syncs as well: it may be the first to answer with these secrets.
         Ok(()) | Err(_) => removed?,
     }
-    sync_directory(directory)
+    private_file::sync_directory(directory)
 }
 
 /// 32 bytes of the operating system's randomness as text. The few that look weak by chance are drawn again, because an
@@ -163,33 +145,6 @@ fn random_secret() -> io::Result<Zeroizing<String>> {
         if strength::check(text.as_bytes()).is_ok() {
             return Ok(text);
         }
-    }
-}
-
-/// Makes the directory and those above it, for the owner only: the database will stand in it too. A name is durable
-/// when the directory that holds it is synced, so each parent is.
-fn make_directory(directory: &Path) -> io::Result<()> {
-    // The working directory has no parent to go on with; if it was removed, opening it says so.
-    if directory.is_dir() || directory == Path::new(".") {
-        return Ok(());
-    }
-    let parent = directory_of(directory);
-    make_directory(parent)?;
-    match DirBuilder::new().mode(0o700).create(directory) {
-        Err(cause) if cause.kind() != ErrorKind::AlreadyExists => Err(cause),
-        Ok(()) | Err(_) => sync_directory(parent),
-    }
-}
-
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-/// The directory that a path stands in; for a bare name that is the working directory.
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) | None => Path::new("."),
     }
 }
 

@@ -9,15 +9,12 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
-
-use zeroize::Zeroizing;
 
 use super::catalogue::{JWT_SECRET, JWT_SECRET_FILE, REFRESH_TOKEN_SECRET, REFRESH_TOKEN_SECRET_FILE, Setting};
 use super::error::SettingsError;
 use super::source::{Source, refused};
-use super::{Database, Secret, kept, strength};
+use super::{Database, Secret, kept, private_file, strength};
 
 /// Far more than any secret; it keeps a `…_FILE` that names a device or a log from being read for ever.
 const LONGEST_FILE: u64 = 4096;
@@ -47,20 +44,25 @@ impl Secrets {
         }
     }
 
-    /// Looks at the same and makes nothing. Answers with the file beside the database, where something is to come from it.
-    pub(super) fn check(source: &Source, database: &Database) -> Result<Option<KeptFile>, SettingsError> {
+    /// Looks at the same and makes nothing. Answers with what is there already, and with the file beside the database, where
+    /// something is to come from it.
+    pub(super) fn check(
+        source: &Source,
+        database: &Database,
+    ) -> Result<(Option<Self>, Option<KeptFile>), SettingsError> {
         let jwt = given(source, &JWT_SECRET, &JWT_SECRET_FILE)?;
         let refresh_token = given(source, &REFRESH_TOKEN_SECRET, &REFRESH_TOKEN_SECRET_FILE)?;
         match (jwt, refresh_token) {
-            (Some(jwt), Some(refresh_token)) => Self { jwt, refresh_token }.checked().map(|_| None),
+            (Some(jwt), Some(refresh_token)) => Ok((Some(Self { jwt, refresh_token }.checked()?), None)),
             (jwt, refresh_token) => {
                 let Database::Sqlite(file) = database;
                 let path = kept::path_beside(file);
                 match kept::look(&path, file).map_err(|reason| unusable(jwt.as_ref(), path.clone(), reason))? {
                     Some(kept) => {
-                        kept.overruled_by(jwt, refresh_token).checked().map(|_| Some(KeptFile { path, exists: true }))
+                        let found = kept.overruled_by(jwt, refresh_token).checked()?;
+                        Ok((Some(found), Some(KeptFile { path, exists: true })))
                     }
-                    None => Ok(Some(KeptFile { path, exists: false })),
+                    None => Ok((None, Some(KeptFile { path, exists: false }))),
                 }
             }
         }
@@ -90,7 +92,7 @@ pub(super) struct KeptFile {
 /// The refusal names the first secret that was to come from the file.
 fn unusable(jwt: Option<&Secret>, path: PathBuf, reason: Cow<'static, str>) -> SettingsError {
     let missing = if jwt.is_none() { &JWT_SECRET } else { &REFRESH_TOKEN_SECRET };
-    SettingsError::KeptSecrets { setting: missing.name, path, reason: reason.into_owned() }
+    SettingsError::KeptFile { setting: missing.name, path, reason: reason.into_owned() }
 }
 
 fn given(source: &Source, value: &Setting, file: &Setting) -> Result<Option<Secret>, SettingsError> {
@@ -107,16 +109,10 @@ fn given(source: &Source, value: &Setting, file: &Setting) -> Result<Option<Secr
 /// Reads a secret from a file, without the line end that editors and `openssl` put behind it. Who else may read the
 /// file is not looked at: Docker and Kubernetes mount secrets readable by all, inside the container.
 fn read(path: &str, setting: &Setting) -> Result<Secret, SettingsError> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_FILE as usize + 1));
-    File::open(path)
-        .and_then(|file| file.take(LONGEST_FILE + 1).read_to_end(&mut bytes))
-        .map_err(|cause| SettingsError::UnreadableFile { setting: setting.name, cause })?;
-    if bytes.len() as u64 > LONGEST_FILE {
-        return Err(refused(
-            setting,
-            "the file that it names is longer than 4096 bytes; it should hold the secret alone",
-        ));
-    }
+    let bytes = File::open(path)
+        .and_then(|file| private_file::bounded(file, LONGEST_FILE))
+        .map_err(|cause| SettingsError::UnreadableFile { setting: setting.name, cause })?
+        .ok_or(refused(setting, "the file that it names is longer than 4096 bytes; it should hold the secret alone"))?;
     let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     Ok(Secret::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec()))
 }

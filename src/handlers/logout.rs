@@ -46,9 +46,10 @@ async fn log_out(
         return Err(Error::MissingToken.into());
     }
     let of_refresh_token =
-        refresh_token.and_then(|token| services.refresh_keys.verify(token).ok()).map(|token| token.session);
+        refresh_token.and_then(|token| services.read_refresh_token(token).ok()).map(|token| token.session);
     // Not asked whether it ended already: a second logout is one too.
-    let of_bearer = match bearer.map(|token| services.access_tokens.verify(token, services.clock.now())).transpose() {
+    let of_bearer = match bearer.map(|token| services.keys.now().access.verify(token, services.clock.now())).transpose()
+    {
         Ok(identity) => identity.map(|identity| identity.session),
         // Whoever logs out with the cookie is out, though their access token ended long ago.
         Err(_) if cookie.is_some() => None,

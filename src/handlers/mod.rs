@@ -4,7 +4,7 @@
 //! named here; whoever wants something from it asks an actor.
 //!
 //! - the calls, one file each: [`welcome`], [`register`], [`login`], [`refresh_token`], [`logout`], [`logout_all`], [`profile`],
-//!   [`sessions`], [`password`], [`delete_account`], [`admin_users`], [`administration`], [`health`], [`problems`]
+//!   [`sessions`], [`password`], [`delete_account`], [`admin_users`], [`administration`], [`jwks`], [`health`], [`problems`]
 //! - [`services`]: what they ask
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
 //! - [`oauth`]: the calls of the OAuth standards, and their errors
@@ -38,6 +38,7 @@ pub mod form;
 pub mod health;
 pub mod issued;
 pub mod json;
+pub mod jwks;
 pub mod login;
 pub mod logout;
 pub mod logout_all;
@@ -81,6 +82,7 @@ pub fn route_table(app: &mut ServiceConfig) {
         .service(at("/api/introspect").post(oauth::introspect::introspect).in_oauth())
         .service(at("/api/revoke").post(oauth::revoke::revoke).in_oauth())
         .service(at("/.well-known/oauth-authorization-server").get(oauth::metadata::metadata))
+        .service(at("/.well-known/jwks.json").get(jwks::jwks))
         .service(at("/healthz").get(health::healthz))
         .service(at("/readyz").get(health::readyz))
         .service(at("/problems").get(problems::problems))

@@ -96,7 +96,7 @@ pub(super) fn presented<'a>(
         return Err(ApiError::invalid_request("Send the refresh token in a body or in the cookie, not both."));
     }
     if let Err(stranger) = services.own_pages.admit(headers) {
-        let session = services.refresh_keys.verify(token).ok().map(|presented| presented.session);
+        let session = services.read_refresh_token(token).ok().map(|presented| presented.session);
         events::cross_site_refused(trail, stranger, session);
         return Err(ApiError::CrossSite);
     }
@@ -140,7 +140,7 @@ impl Carried {
         match services.refresh_cookie.value(headers) {
             Ok(None) => Self::Nothing,
             Ok(Some(token)) => {
-                services.refresh_keys.verify(token).map_or(Self::Useless, |token| Self::Of(token.session))
+                services.read_refresh_token(token).map_or(Self::Useless, |token| Self::Of(token.session))
             }
             Err(_) => Self::Useless,
         }

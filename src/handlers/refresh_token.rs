@@ -1,7 +1,7 @@
 //! `POST /api/refresh_token`: one refresh token in, a fresh pair out.
 //!
 //! The answer comes as the question did: to a token in a body in the body, to one in a cookie by `Set-Cookie`. An authentic token is
-//! taken in a body whatever the transport of its session (docs/adr/0012-the-refresh-cookie.md).
+//! taken in a body whatever the transport of its session (docs/adr/0013-the-refresh-cookie.md).
 
 use actix_web::http::header::HeaderMap;
 use actix_web::web::Data;
@@ -68,7 +68,7 @@ struct Asked<'a> {
 impl Asked<'_> {
     async fn by_body(&self, body: OptionalJson<RefreshRequest>, headers: &HeaderMap) -> Result<Issued, ApiError> {
         let body = body.required(headers)?;
-        let presented = self.services.refresh_keys.verify(&body.refresh_token)?;
+        let presented = self.services.read_refresh_token(&body.refresh_token)?;
         let grant = self.grant(presented).await?;
         Ok(self.services.issue(&grant, Transport::Body)?)
     }
@@ -76,7 +76,7 @@ impl Asked<'_> {
     /// Where the same generation is answered again (Hold), the browser has it already, or a newer one by now: an answer that arrives
     /// late must not put an older token back over it.
     async fn by_cookie(&self, token: &str) -> Result<Issued, Error> {
-        let presented = self.services.refresh_keys.verify(token)?;
+        let presented = self.services.read_refresh_token(token)?;
         let grant = self.grant(presented).await?;
         let issued = self.services.issue(&grant, Transport::Cookie)?;
         Ok(if grant.generation == presented.generation { issued.leaving_the_cookie() } else { issued })

@@ -1,7 +1,7 @@
 //! What handlers ask.
 //!
 //! Everything that a request can reach, put together once by `app` and shared by all workers. No state of its own: stores
-//! are behind handles, keys are constant, the map of endings is read without a lock.
+//! are behind handles, keys are replaced as a whole, the map of endings is read without a lock.
 
 use std::sync::Arc;
 
@@ -19,9 +19,10 @@ use crate::handlers::own_pages::OwnPages;
 use crate::handlers::refresh_cookie::RefreshCookie;
 use crate::passwords::Policy;
 use crate::throttle::registrations::Registrations;
-use crate::tokens::access::{AccessTokens, Authentic, Identity};
+use crate::tokens::access::{Authentic, Identity};
 use crate::tokens::grant::{Grant, Transport};
-use crate::tokens::refresh::RefreshKeys;
+use crate::tokens::live_keys::LiveKeys;
+use crate::tokens::refresh::Presented;
 use crate::tokens::revocation::Revocations;
 use crate::tokens::verified::VerifiedTokens;
 
@@ -39,15 +40,13 @@ pub struct Services {
     pub hashing: Hashing,
     /// What a new password must be.
     pub password_policy: Policy,
-    /// Signs and verifies access tokens.
-    pub access_tokens: AccessTokens,
-    /// Makes and reads refresh tokens.
-    pub refresh_keys: RefreshKeys,
+    /// Sign and verify both kinds of tokens.
+    pub keys: Arc<LiveKeys>,
     /// Who may ask what a token is worth.
     pub clients: Arc<Clients>,
     /// What standard clients are told of the service, where that can be said.
     pub metadata: Option<Metadata>,
-    /// The form of the cookie that carries them.
+    /// The form of the cookie that carries refresh tokens.
     pub refresh_cookie: RefreshCookie,
     /// Who may send it.
     pub own_pages: OwnPages,
@@ -62,9 +61,10 @@ pub struct Services {
 impl Services {
     /// Makes the tokens of a grant, the refresh token for this transport. Errors: [`Error::Internal`] where a token cannot be made.
     pub fn issue(&self, grant: &Grant, transport: Transport) -> Result<Issued> {
-        let access = self.access_tokens.mint(grant)?;
+        let keys = self.keys.now();
+        let access = keys.access.mint(grant)?;
         let refresh_expires_in = grant.refresh_expires_in().as_secs();
-        let refresh_token = self.refresh_keys.mint(grant.session, grant.generation);
+        let refresh_token = keys.refresh.mint(grant.session, grant.generation, grant.generated_at)?;
         let (refresh_token, cookie) = match transport {
             Transport::Body => (Some(refresh_token), None),
             Transport::Cookie => (None, Some(self.refresh_cookie.carrying(&refresh_token, refresh_expires_in)?)),
@@ -81,6 +81,11 @@ impl Services {
         Ok(Issued { body, cookie })
     }
 
+    /// What a refresh token says. Errors: [`Error::InvalidGrant`] where no key of ours signed it.
+    pub fn read_refresh_token(&self, token: &str) -> Result<Presented> {
+        self.keys.now().refresh.verify(token, self.clock.now())
+    }
+
     /// Who a bearer token speaks for. Errors: [`Error::InvalidToken`], also where its session or user ended since.
     pub fn identify(&self, access_token: &str) -> Result<Identity> {
         self.inspect(access_token).map(|authentic| authentic.identity)
@@ -88,24 +93,25 @@ impl Services {
 
     /// All that an access token says. Errors: those of [`identify`](Self::identify).
     pub fn inspect(&self, access_token: &str) -> Result<Authentic> {
-        let authentic = self.access_tokens.authenticate(access_token)?;
+        let authentic = self.keys.now().access.authenticate(access_token)?;
         if self.stands(&authentic) { Ok(authentic) } else { Err(Error::InvalidToken) }
     }
 
     /// The same for a token that is likely to come again: its signature is checked the first times only.
     pub fn recognise(&self, verified: &VerifiedTokens, access_token: &str) -> Result<Identity> {
-        if let Some(authentic) = verified.find(&self.access_tokens, access_token) {
+        let keys = self.keys.now();
+        if let Some(authentic) = verified.find(&keys.access, access_token) {
             if self.stands(&authentic) {
                 return Ok(authentic.identity);
             }
-            verified.forget(&self.access_tokens, access_token);
+            verified.forget(&keys.access, access_token);
             return Err(Error::InvalidToken);
         }
-        let authentic = self.access_tokens.authenticate(access_token)?;
+        let authentic = keys.access.authenticate(access_token)?;
         if !self.stands(&authentic) {
             return Err(Error::InvalidToken);
         }
-        verified.keep(&self.access_tokens, access_token, &authentic);
+        verified.keep(&keys.access, access_token, &authentic);
         Ok(authentic.identity)
     }
 

@@ -9,6 +9,8 @@
 //!
 //! request headers -> `Cors::of` -> `Asked`, kept beside the request -> `Asked::dress` -> the answer's headers
 //!
+//! What anybody may read (`handlers::jwks`) says so itself; where the page is listed, its name takes that place.
+//!
 //! A preflight is answered from the route table: what answers to OPTIONS with 405 knows the path's methods
 //! (`Asked::preflight`).
 

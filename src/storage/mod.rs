@@ -79,6 +79,9 @@ pub trait Storage: Send + Sync + 'static {
     /// Applies operations on clients, in order, in one transaction, for whoever operates this host.
     fn change_clients(&self, batch: Vec<ClientOperation>) -> Pending<ClientOutcome>;
 
+    /// Remembers for good that keys of a key ring are in use: durable once it answers.
+    fn note_key_ring(&self) -> BoxFuture<'static, Result<()>>;
+
     /// Takes one small step through the sessions and removes those that were over for long, and endings that no access
     /// token can outlive. One pass is done when it answers [`Swept::Pass`]. In a service that has become quiet it notes once
     /// that the last windows were lived through, so that a restart does not open them again.

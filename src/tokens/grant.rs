@@ -42,6 +42,8 @@ pub struct Grant {
     pub session: SessionId,
     /// The generation to answer with.
     pub generation: Generation,
+    /// When that generation came to be: the key that signed then signs its token whenever it is answered.
+    pub generated_at: Timestamp,
     /// Who it speaks for, as the transaction read it.
     pub principal: Principal,
     /// The transaction's time: `iat` of the access token.

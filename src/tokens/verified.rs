@@ -132,16 +132,18 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::config::Secret;
+    use crate::tokens::access::Claimed;
     use crate::tokens::grant::Grant;
     use crate::tokens::principal::{Principal, UserId, Username, Version};
     use crate::tokens::refresh::{Generation, SessionId};
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
     const TTL: Duration = Duration::from_secs(900);
+    const CLAIMED: Claimed<'_> = Claimed { issuer: "latchkey", audience: "latchkey", ttl: TTL };
 
     fn keys() -> AccessTokens {
         let secret = Secret::new(b"a test key of more than 32 bytes, used nowhere else".to_vec());
-        AccessTokens::hs256(&secret, "latchkey", "latchkey", TTL).unwrap()
+        AccessTokens::hs256(&secret, CLAIMED).unwrap()
     }
 
     fn token(keys: &AccessTokens) -> String {
@@ -154,7 +156,9 @@ mod tests {
         let session = SessionId(Uuid::from_u128(2));
         let (idle_expires_at, absolute_expires_at) = (NOW.plus(TTL), NOW.plus(TTL));
         let generation = Generation::FIRST;
-        let grant = Grant { session, generation, principal, granted_at: NOW, idle_expires_at, absolute_expires_at };
+        let (generated_at, granted_at) = (NOW, NOW);
+        let grant =
+            Grant { session, generation, generated_at, principal, granted_at, idle_expires_at, absolute_expires_at };
         keys.mint(&grant).unwrap().text
     }
 
@@ -224,7 +228,7 @@ mod tests {
         assert!(verified.len() <= 16);
 
         let secret = Secret::new(b"a test key of more than 32 bytes, used nowhere else".to_vec());
-        let wordy = AccessTokens::hs256(&secret, &"x".repeat(LONGEST), "latchkey", TTL).unwrap();
+        let wordy = AccessTokens::hs256(&secret, Claimed { issuer: &"x".repeat(LONGEST), ..CLAIMED }).unwrap();
         let long = token(&wordy);
         comes_twice(&verified, &wordy, &long);
         assert_eq!(verified.find(&wordy, &long), None);

@@ -1,8 +1,10 @@
-//! The command line for accounts as an operator uses it: the real binary, beside a real server that runs meanwhile.
+//! The command line for accounts and keys as an operator uses it: the real binary, beside a real server that runs meanwhile.
 //!
 //! - [`accounts`]: `latchkey users`
 //! - [`clients`]: `latchkey clients`
 //! - [`import`]: `latchkey users import`
+//! - [`keys`], [`keys_beside_a_server`], [`keys_refused`],
+//!   [`keys_at_once`]: `latchkey keys`
 //! - [`sessions`]: `latchkey sessions`
 //! - [`terminal`]: what is asked for where somebody sits before it
 //! - [`place`]: the two processes and the directory that they share
@@ -18,6 +20,10 @@
 mod accounts;
 mod clients;
 mod import;
+mod keys;
+mod keys_at_once;
+mod keys_beside_a_server;
+mod keys_refused;
 mod place;
 mod sessions;
 mod terminal;

@@ -203,6 +203,27 @@ impl Server {
         assert!(is_known || self.introspect(client, "x").await == refused);
     }
 
+    /// The names of the published keys.
+    pub async fn published(&self) -> Vec<String> {
+        let keys: Value =
+            self.http.get(format!("{}/.well-known/jwks.json", self.url)).send().await.unwrap().json().await.unwrap();
+        keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until so many keys are published; fails where that never comes.
+    pub async fn publishes(&self, keys: usize) -> Vec<String> {
+        let published = async {
+            loop {
+                let published = self.published().await;
+                if published.len() == keys {
+                    return published;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(HANGS_AFTER, published).await.expect("keys that are published")
+    }
+
     /// Waits until the access token is refused; fails where that never comes.
     pub async fn refuses(&self, tokens: &Tokens) {
         let refused = async {

@@ -1,7 +1,11 @@
-//! What is asked for where somebody sits before a terminal.
+//! What is asked for where somebody sits before a terminal, and a server that runs in one.
 
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use crate::place::{PASSWORD, Place};
 
@@ -35,13 +39,18 @@ impl Terminal {
         }
     }
 
-    /// Waits for a question and types an answer.
-    fn answer(mut self, question: &str, answer: &str) -> Self {
+    /// Waits until this is to be seen.
+    fn wait_for(&mut self, words: &str) {
         let mut byte = [0];
-        while !self.shown.ends_with(question) {
+        while !self.shown.ends_with(words) {
             assert_eq!(self.screen.read(&mut byte).unwrap(), 1, "it ended: {}", self.shown);
             self.shown.push(char::from(byte[0]));
         }
+    }
+
+    /// Waits for a question and types an answer.
+    fn answer(mut self, question: &str, answer: &str) -> Self {
+        self.wait_for(question);
         self.keys.write_all(format!("{answer}\n").as_bytes()).unwrap();
         self
     }
@@ -97,6 +106,31 @@ fn a_deletion_asks_back() {
 }
 
 #[test]
+fn a_key_that_leaked_is_refused_after_a_yes_to_what_that_costs() {
+    let place = Place::new();
+    place.ok(&["keys", "rotate", "--refresh"]);
+    let leaked = place.key("refresh", "signing");
+    let retire = || {
+        Terminal::open(
+            &place,
+            &format!("keys retire {leaked} --now"),
+            "a_key_that_leaked_is_refused_after_a_yes_to_what_that_costs",
+        )
+    };
+    let question = format!("Refuse everything that {leaked} signed, at once? [y/N] ");
+    let Some(asked) = retire() else { return };
+
+    let (code, shown) = asked.answer(&question, "").end();
+    assert_eq!(code, Some(1), "{shown}");
+    assert!(shown.contains("has to log in again") && shown.contains(&format!("{leaked}: not retired")), "{shown}");
+    assert_eq!(place.key("refresh", "signing"), leaked);
+
+    let (code, shown) = retire().unwrap().answer(&question, "y").end();
+    assert_eq!(code, Some(0), "{shown}");
+    assert_eq!(place.key("refresh", "over"), leaked);
+}
+
+#[test]
 fn an_import_shows_how_far_it_is_on_a_terminal_only() {
     let place = Place::new();
     let hash = bcrypt::hash(PASSWORD, 4).unwrap();
@@ -111,4 +145,25 @@ fn an_import_shows_how_far_it_is_on_a_terminal_only() {
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains("importing ") && shown.contains(" %"), "{shown}");
     assert!(!place.ok(&["users", "import", file]).contains('%'));
+}
+
+#[test]
+fn a_server_stops_when_the_terminal_that_it_runs_in_is_closed() {
+    let place = Place::new();
+    // Nobody writes to it; it ends when the server does, and the shell around it.
+    let running = place.path().join("running");
+    assert!(Command::new("mkfifo").arg(&running).status().unwrap().success());
+    let Some(mut terminal) = Terminal::open(&place, "serve 3>running 2>log", "a_server_stops_when_the_terminal") else {
+        return;
+    };
+    let (ended, end) = mpsc::channel();
+    thread::spawn(move || ended.send(File::open(running).and_then(|mut fifo| fifo.read_to_end(&mut Vec::new()))));
+    terminal.wait_for("listening on http://");
+
+    terminal.child.kill().unwrap();
+    terminal.child.wait().unwrap();
+
+    end.recv_timeout(Duration::from_secs(120)).expect("it stops").unwrap();
+    let log = fs::read_to_string(place.path().join("log")).unwrap();
+    assert!(log.contains("stopping: finishing what is in flight"), "{log}");
 }

@@ -164,7 +164,7 @@ async fn a_refusal_of_a_token_in_a_body_leaves_cookies_alone() {
     answer.assert_cookie_stays();
 }
 
-/// Whoever has it in hand can as well send it as a cookie: docs/adr/0012-the-refresh-cookie.md.
+/// Whoever has it in hand can as well send it as a cookie: docs/adr/0013-the-refresh-cookie.md.
 #[actix_web::test]
 async fn an_authentic_token_of_a_cookie_session_is_taken_in_a_body_like_any_other() {
     let server = TestServer::start().await;

@@ -8,7 +8,7 @@ use crate::support::forms::OAUTH_PATHS;
 use crate::support::{Answer, PASSWORD, TestServer};
 
 /// Every path with the methods that it answers to.
-pub const PATHS: [(&str, &str); 21] = [
+pub const PATHS: [(&str, &str); 22] = [
     ("/api", "GET, HEAD"),
     ("/api/register", "POST"),
     ("/api/login", "POST"),
@@ -27,6 +27,7 @@ pub const PATHS: [(&str, &str); 21] = [
     ("/api/introspect", "POST"),
     ("/api/revoke", "POST"),
     ("/.well-known/oauth-authorization-server", "GET, HEAD"),
+    ("/.well-known/jwks.json", "GET, HEAD"),
     ("/healthz", "GET, HEAD"),
     ("/readyz", "GET, HEAD"),
     ("/problems", "GET, HEAD"),
@@ -168,8 +169,8 @@ async fn head_is_answered_as_get_is_without_the_body() {
         assert_eq!((head.status, head.raw.as_str()), (200, ""), "{path}");
         assert_eq!(head.header("content-length"), get.raw.len().to_string(), "{path}");
         assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
-        // The one page that may be cached has its headers tested in `problems`.
-        if path != &"/problems" {
+        // What may be cached has its headers tested in `problems` and `jwks`.
+        if !["/problems", "/.well-known/jwks.json"].contains(path) {
             head.assert_dressed();
         }
     }

@@ -256,6 +256,10 @@ impl Storage for Fatal {
         panic!("on purpose")
     }
 
+    fn note_key_ring(&self) -> futures_util::future::BoxFuture<'static, Result<(), Error>> {
+        panic!("on purpose")
+    }
+
     fn sweep(&self) -> futures_util::future::BoxFuture<'static, Result<Swept, Error>> {
         panic!("on purpose")
     }

@@ -1,5 +1,6 @@
 //! The whole log of a real server at TRACE, through a life full of secrets: none of them is in it, in either format.
 //!
+//! - [`key_ring`]: the keys that the command line makes
 //! - [`process`]: the binary as a child, with everything that it says
 //! - [`secrets`]: what must not be found, in which forms
 //!
@@ -12,6 +13,7 @@
     reason = "a test stops at the first thing that is not as it expects"
 )]
 
+mod key_ring;
 mod process;
 mod secrets;
 
@@ -34,7 +36,7 @@ const AS_NO_NAME: &str = "Tz9 password as no name!";
 const NOT_A_SECRET: &str = "bQ7uXe2Lr9Kd4Wf1Zs8Hn5Ty3Cm6Gv0P";
 
 /// What every life leaves in the log, by the names of OWASP's vocabulary.
-const EVENTS: [&str; 16] = [
+const EVENTS: [&str; 18] = [
     "sys_startup",
     "user_created",
     "authn_login_success",
@@ -50,6 +52,8 @@ const EVENTS: [&str; 16] = [
     "authn_token_revoked",
     "session_expired",
     "malicious_cors",
+    "keys_changed",
+    "keys_refused",
     "sys_shutdown",
 ];
 
@@ -144,6 +148,9 @@ async fn a_life(format: &str) -> (String, Secrets) {
     let place = Place::new();
     let mut secrets =
         Secrets::of([PASSWORD, WRONG_PASSWORD, OTHER_PASSWORD, AS_NAME, AS_NO_NAME, process::JWT, process::REFRESH]);
+    let rings = [key_ring::ring(), key_ring::ring()];
+    rings.iter().for_each(|ring| key_ring::add_keys(&mut secrets, ring));
+    place.ring(&rings[0]);
     let server = place.start(&[
         ("RUST_LOG", "trace"),
         ("LOG_FORMAT", format),
@@ -156,6 +163,11 @@ async fn a_life(format: &str) -> (String, Secrets) {
     place.expire_sessions();
     assert_eq!(server.refresh(&late).await["reason"], "expired");
 
+    place.ring(&rings[1][..rings[1].len() / 2]);
+    server.heard("keys_refused").await;
+    place.ring(&rings[1]);
+    server.heard("keys_changed").await;
+    server.get("/.well-known/jwks.json", None).await;
     people(&server, &mut secrets).await;
     owner(&server, &mut secrets).await;
     pages(&server, &mut secrets).await;

@@ -3,7 +3,9 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -35,14 +37,25 @@ impl Place {
         fs::write(self.0.path().join(name), content).unwrap();
     }
 
+    /// Puts a key ring beside the database, whole and at once, as the command line does.
+    pub fn ring(&self, text: &str) {
+        fs::create_dir_all(self.path("data")).unwrap();
+        self.write("data/new", text.as_bytes());
+        fs::set_permissions(self.path("data/new"), fs::Permissions::from_mode(0o600)).unwrap();
+        fs::rename(self.path("data/new"), self.path("data/latchkey.keys")).unwrap();
+    }
+
     /// Starts a server and waits until it listens.
     pub fn start(&self, settings: &[(&str, &str)]) -> Process {
         let mut child = self.command(settings).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stderr = child.stderr.take().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let heard = Arc::new(Mutex::new(String::new()));
+        let hearing = Arc::clone(&heard);
         let log = thread::spawn(move || {
-            let mut log = String::new();
-            stderr.read_to_string(&mut log).unwrap();
-            log
+            let mut line = String::new();
+            while stderr.read_line(&mut line).unwrap() > 0 {
+                hearing.lock().unwrap().push_str(&std::mem::take(&mut line));
+            }
         });
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut said = String::new();
@@ -53,7 +66,7 @@ impl Place {
             said
         });
         let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
-        Process { address, child, log: Some(log), output: Some(output), http }
+        Process { address, child, heard, log: Some(log), output: Some(output), http }
     }
 
     /// Starts a server that must not come to listen: how it ended and what it said.
@@ -111,7 +124,9 @@ impl Place {
 pub struct Process {
     address: SocketAddr,
     child: Child,
-    log: Option<JoinHandle<String>>,
+    /// What it said so far.
+    heard: Arc<Mutex<String>>,
+    log: Option<JoinHandle<()>>,
     output: Option<JoinHandle<String>>,
     http: reqwest::Client,
 }
@@ -143,7 +158,28 @@ impl Process {
         let code = self.child.wait().unwrap().code();
         let output = self.output.take().unwrap().join().unwrap();
         assert!(!output.contains("lkr_"), "{output}");
-        (code, output, self.log.take().unwrap().join().unwrap())
+        self.log.take().unwrap().join().unwrap();
+        (code, output, self.heard.lock().unwrap().clone())
+    }
+
+    /// Tells it to look at its key ring.
+    pub fn hang_up(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
+    }
+
+    /// Waits until the log says this.
+    pub async fn heard(&self, words: &str) {
+        self.heard_times(words, 1).await;
+    }
+
+    /// Waits until the log says this so often.
+    pub async fn heard_times(&self, words: &str, times: usize) {
+        let said = async {
+            while self.heard.lock().unwrap().matches(words).count() < times {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, said).await.unwrap_or_else(|_| panic!("it never says {words:?}"));
     }
 
     pub async fn register(&self, username: &str, password: &str) -> Value {

@@ -98,6 +98,7 @@ fn check_config_says_where_each_setting_was_found() {
         "JWT_SECRET_FILE=jwt  # environment",
         "REFRESH_TOKEN_SECRET=(not shown)  # environment",
         "REFRESH_TOKEN_SECRET_FILE=  # default",
+        "KEY_RING=(none)  # default",
     ] {
         assert!(shown.lines().any(|shown| shown == line), "{line} in\n{shown}");
     }
@@ -166,8 +167,43 @@ fn check_config_refuses_what_a_start_refuses_in_the_same_words() {
     let jwt = made.lines().find_map(|line| line.strip_prefix("JWT_SECRET=")).unwrap();
     let repeated = refused(&place, &[("REFRESH_TOKEN_SECRET", jwt)]);
     assert!(repeated.contains("repeats JWT_SECRET"), "{repeated}");
+    let ring = r#"{"version": 1, "access_tokens": [], "refresh_tokens": [], "canary7": ""}"#;
+    let table = [
+        ("KEY_RING", ring, "KEY_RING: the key ring is incomplete"),
+        ("KEY_RING_FILE", "ring", "the file that it names is"),
+    ];
+    place.write("ring", ring);
+    for (name, value, words) in table {
+        assert!(refused(&place, &[(name, value)]).contains(words), "{name}");
+    }
     fs::write(place.secrets_file(), "canary7\n").unwrap();
     assert!(refused(&place, &[]).contains("data/latchkey.secrets: is incomplete or was changed"));
+}
+
+#[test]
+fn a_start_with_a_ring_that_cannot_be_used_leaves_nothing_behind() {
+    let place = Place::new();
+    let refused = latchkey(&place, &[], &[("KEY_RING", "{\"version\": 2}")]);
+
+    assert_eq!(refused.status.code(), Some(78));
+    let words = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(words, "latchkey: KEY_RING: the key ring was written by a newer version of latchkey\n");
+    assert_eq!(place.names_in("."), Vec::<String>::new());
+}
+
+#[test]
+fn check_config_says_where_the_ring_is_and_shows_nothing_of_it() {
+    let place = Place::new();
+    let ring = r#"{"version": 1, "access_tokens": [], "refresh_tokens": [], "comment": "canary7"}"#;
+    place.write("ring", ring);
+    for (name, value, line) in [
+        ("KEY_RING", ring, "KEY_RING=(not shown)  # environment"),
+        ("KEY_RING_FILE", "ring", "KEY_RING=(not shown)  # file ring"),
+    ] {
+        let shown = checked(&place, &[(name, value)]);
+        assert!(shown.lines().any(|shown| shown == line) && !shown.contains(CANARY), "{line} in\n{shown}");
+    }
+    assert_eq!(place.names_in("."), ["ring"]);
 }
 
 /// Answers one connection with this, once it has read the request's head; the head is what comes back.

@@ -3,12 +3,14 @@
 //! - [`values`]: what each setting may say, and how two of them go together
 //! - [`dotenv`]: the file, and that the environment wins over it
 //! - [`secrets`]: given, read from a file, or made on the first run
+//! - [`key_ring`]: where it is kept, and how it changes
 //! - [`command_line`]: what the process says and how it ends
 
 #![expect(clippy::unwrap_used, reason = "a test's arrangement may stop at the first thing that is not as it expects")]
 
 mod command_line;
 mod dotenv;
+mod key_ring;
 mod secrets;
 mod values;
 

@@ -94,7 +94,7 @@ fn every_setting_can_be_chosen() {
 }
 
 /// One refused value for every setting, with a canary where text fits.
-const MALFORMED: [(&str, &str); 28] = [
+const MALFORMED: [(&str, &str); 30] = [
     ("HOST", "canary7:3000"),
     ("PORT", "canary7"),
     ("PUBLIC_URL", "http://canary7.example"),
@@ -105,6 +105,8 @@ const MALFORMED: [(&str, &str); 28] = [
     ("JWT_SECRET_FILE", "/nowhere/canary7"),
     ("REFRESH_TOKEN_SECRET", "changeme-canary7-changeme-canary7-x"),
     ("REFRESH_TOKEN_SECRET_FILE", "/nowhere/canary7"),
+    ("KEY_RING", "keys/canary7.json"),
+    ("KEY_RING_FILE", "/nowhere/canary7"),
     ("JWT_ISSUER", "canary7 canary7"),
     ("JWT_AUDIENCE", "canary7\tcanary7"),
     ("ACCESS_TOKEN_TTL", "canary7"),

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use futures_util::FutureExt as _;
 use latchkey::clock::Clock;
 use latchkey::lifeline;
+use latchkey::storage::sqlite::Sqlite;
 
 use crate::database::{Database, creation_of_bytes, logout, told, usual_rules};
 use crate::sqlite::SqliteEngine;
@@ -18,6 +19,7 @@ pub const BACK_TO_THE_FIRST_SCHEMA: &str = "
     ALTER TABLE service DROP COLUMN endings_kept_for;
     ALTER TABLE service DROP COLUMN longer_kept_for;
     ALTER TABLE service DROP COLUMN longer_until;
+    ALTER TABLE service DROP COLUMN key_ring_in_use;
     DROP TRIGGER known_addresses_go;
     DROP TABLE known_addresses;
     DROP TABLE login_failures;
@@ -150,4 +152,60 @@ fn the_log_starts_over_while_the_database_is_written() {
     assert!(length(log.clone()) < 40 * MIB, "{} bytes of log", length(log));
     db.close();
     assert!(length(file) > 64 * MIB, "too little was written to tell");
+}
+
+#[test]
+fn a_database_that_is_not_there_or_older_than_the_mark_of_a_key_ring_has_none_and_is_left_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let engine = SqliteEngine::within(place.path());
+    let (path, log) = (engine.path().to_owned(), engine.log());
+    assert!(!Sqlite::has_key_ring_in_use(&path).unwrap());
+    assert!(!path.exists());
+    let db = Database::on(Box::new(engine));
+    assert!(!Sqlite::has_key_ring_in_use(&path).unwrap());
+    db.close();
+    db.engine.sql(BACK_TO_THE_FIRST_SCHEMA);
+    db.engine.sql("PRAGMA wal_checkpoint(TRUNCATE)");
+    drop(db);
+    fs::remove_file(&log).ok();
+
+    assert!(!Sqlite::has_key_ring_in_use(&path).unwrap());
+
+    assert!(!log.exists(), "a log was left behind");
+}
+
+#[test]
+fn the_mark_of_a_key_ring_is_seen_in_the_log_of_a_server_that_was_killed_and_the_log_is_left_to_the_next() {
+    let engine = SqliteEngine::fresh();
+    let (path, log) = (engine.path().to_owned(), engine.log());
+    let db = Database::on(Box::new(engine));
+    db.wait(db.storage.note_key_ring()).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let (killed, its_log) = (place.path().join("latchkey.db"), place.path().join("latchkey.db-wal"));
+    fs::copy(&path, &killed).unwrap();
+    fs::copy(&log, &its_log).unwrap();
+    let before = fs::read(&its_log).unwrap();
+
+    assert!(Sqlite::has_key_ring_in_use(&killed).unwrap());
+
+    assert!(!before.is_empty() && fs::read(&its_log).unwrap() == before);
+}
+
+#[test]
+fn the_mark_of_a_key_ring_stays() {
+    let engine = SqliteEngine::fresh();
+    let path = engine.path().to_owned();
+    let db = Database::on(Box::new(engine));
+    assert!(!Sqlite::has_key_ring_in_use(&path).unwrap());
+
+    for _ in 0..2 {
+        db.wait(db.storage.note_key_ring()).unwrap();
+        assert!(Sqlite::has_key_ring_in_use(&path).unwrap(), "beside the server");
+    }
+
+    db.close();
+    assert!(Sqlite::has_key_ring_in_use(&path).unwrap());
+    let clock = db.clock.clone();
+    let _db = db.reopened(clock);
+    assert!(Sqlite::has_key_ring_in_use(&path).unwrap());
 }

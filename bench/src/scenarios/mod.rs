@@ -20,6 +20,7 @@ mod ledger;
 pub mod login;
 pub mod profile;
 pub mod renewal;
+pub mod rotation;
 
 /// Headers that actix writes itself, whatever a handler says.
 const WRITTEN_BY_ACTIX: [&str; 3] = ["content-length", "date", "connection"];

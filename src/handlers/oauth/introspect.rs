@@ -73,7 +73,7 @@ pub async fn introspect(
     client::registered(&services, &trail, request.headers(), &mut form)?;
     let token = form.take_required("token")?;
     form.take("token_type_hint")?;
-    let active = match services.refresh_keys.verify(&token) {
+    let active = match services.read_refresh_token(&token) {
         Ok(presented) => refresh(&services, presented).await?,
         Err(_) => access(&services, &token),
     };
@@ -81,15 +81,16 @@ pub async fn introspect(
 }
 
 fn access(services: &Services, token: &str) -> Option<Active> {
-    let Authentic { identity, issued_at, jti } = services.inspect(token).ok()?;
+    let Authentic { identity, issued_at, jti, .. } = services.inspect(token).ok()?;
+    let keys = services.keys.now();
     Some(Active {
         active: true,
         token_type: "Bearer",
         client_id: FIRST_PARTY,
         username: identity.principal.username,
         sub: identity.principal.id,
-        aud: services.access_tokens.audience().to_owned(),
-        iss: services.access_tokens.issuer().to_owned(),
+        aud: keys.access.audience().to_owned(),
+        iss: keys.access.issuer().to_owned(),
         iat: Some(issued_at.as_unix_seconds()),
         exp: identity.expires_at.as_unix_seconds(),
         jti: Some(jti),
@@ -102,7 +103,8 @@ async fn refresh(services: &Services, presented: Presented) -> Result<Option<Act
     let Some(Renewable { principal, expires_at }) = services.sessions.inspect(presented).await? else {
         return Ok(None);
     };
-    let issuer = services.access_tokens.issuer();
+    let keys = services.keys.now();
+    let issuer = keys.access.issuer();
     Ok(Some(Active {
         active: true,
         token_type: "refresh_token",

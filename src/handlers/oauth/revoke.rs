@@ -26,9 +26,9 @@ pub async fn revoke(
     client::of(&services, &trail, request.headers(), &mut form)?;
     let token = form.take_required("token")?;
     form.take("token_type_hint")?;
-    let session = match services.refresh_keys.verify(&token) {
+    let session = match services.read_refresh_token(&token) {
         Ok(presented) => Some(presented.session),
-        Err(_) => services.access_tokens.verify(&token, services.clock.now()).ok().map(|identity| identity.session),
+        Err(_) => services.keys.now().access.verify(&token, services.clock.now()).ok().map(|identity| identity.session),
     };
     if let Some(session) = session {
         to_the_end(end(services, trail, session)).await?;

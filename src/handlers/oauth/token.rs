@@ -3,7 +3,7 @@
 //! The one grant is a refresh token. The password grant is not offered: RFC 9700 §2.4 forbids it, and whoever wrote a
 //! client for it would hand passwords to every library on the way. The renewal itself is that of `POST
 //! /api/refresh_token`: the same grace window, the same events, the same endings. The successor is in the body, also
-//! where the session is one of the cookie (docs/adr/0012-the-refresh-cookie.md).
+//! where the session is one of the cookie (docs/adr/0013-the-refresh-cookie.md).
 
 use actix_web::HttpRequest;
 use actix_web::web::Data;
@@ -39,7 +39,7 @@ pub async fn token(
     if form.take("scope")?.is_some() {
         return Err(ApiError::OAuth(Refusal::InvalidScope));
     }
-    let presented = services.refresh_keys.verify(&refresh_token)?;
+    let presented = services.read_refresh_token(&refresh_token)?;
     let grant = to_the_end(renew(services.clone(), trail, presented, from)).await?;
     Ok(services.issue(&grant, Transport::Body)?)
 }

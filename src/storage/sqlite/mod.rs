@@ -44,6 +44,7 @@ mod batch;
 mod checkpoint;
 mod clients;
 mod guest;
+mod key_ring;
 mod live;
 mod open;
 mod opening;
@@ -144,6 +145,11 @@ impl Sqlite {
         Ok(Self { jobs, reads, rotation, has_users: opened.has_users })
     }
 
+    /// Whether the database at `path` remembers that keys of a key ring are in use. Changes nothing.
+    pub fn has_key_ring_in_use(path: &Path) -> std::result::Result<bool, OpenError> {
+        key_ring::is_in_use(path)
+    }
+
     /// Whether somebody had registered when the database was opened.
     pub fn has_users(&self) -> bool {
         self.has_users
@@ -225,6 +231,10 @@ impl Storage for Sqlite {
 
     fn change_clients(&self, batch: Vec<ClientOperation>) -> Pending<ClientOutcome> {
         self.batch(batch)
+    }
+
+    fn note_key_ring(&self) -> BoxFuture<'static, Result<()>> {
+        self.run(|writer| writer.checked(|writer| key_ring::note(&writer.connection)))
     }
 
     fn sweep(&self) -> BoxFuture<'static, Result<Swept>> {

@@ -33,14 +33,15 @@ const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// Numbered from 1, never changed once released.
-const MIGRATIONS: [(&str, &str); 7] = [
+const MIGRATIONS: [(&str, &str); 8] = [
     ("0001_initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
     ("0002_live_sessions", include_str!("../../../migrations/sqlite/0002_live_sessions.sql")),
     ("0003_enabled_admins", include_str!("../../../migrations/sqlite/0003_enabled_admins.sql")),
     ("0004_longer_endings", include_str!("../../../migrations/sqlite/0004_longer_endings.sql")),
     ("0005_login_failures", include_str!("../../../migrations/sqlite/0005_login_failures.sql")),
-    ("0006_session_transport", include_str!("../../../migrations/sqlite/0006_session_transport.sql")),
-    ("0007_clients", include_str!("../../../migrations/sqlite/0007_clients.sql")),
+    ("0006_key_ring", include_str!("../../../migrations/sqlite/0006_key_ring.sql")),
+    ("0007_session_transport", include_str!("../../../migrations/sqlite/0007_session_transport.sql")),
+    ("0008_clients", include_str!("../../../migrations/sqlite/0008_clients.sql")),
 ];
 
 /// Why the database could not be opened.
@@ -328,14 +329,19 @@ fn make_file(path: &Path) -> Result<(), OpenError> {
     sync_directory(&directory_of(path))
 }
 
+/// Where SQLite keeps the write-ahead log of this database.
+pub(super) fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
 /// Makes durable what is recovered from the log. A process that died between a write and its sync leaves commits that nobody
 /// was told of; from here on they are answered from, often without a commit of our own (a renewal that is asked again, a
 /// logout of a session that has ended), and a power cut must not take back what an answer was made of.
 pub(super) fn sync_log(path: &Path) -> Result<(), OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
     // SQLite's locks are on the other files, so that closing this handle loses none.
-    match File::open(name).and_then(|log| log.sync_all()) {
+    match File::open(log_of(path)).and_then(|log| log.sync_all()) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => {
             Err(OpenError::Io { what: "syncing the database's log", source })
         }

@@ -67,6 +67,7 @@ pub(super) fn begin(unit: &Unit<'_>, account: Account, client: &Client, transpor
     Ok(Grant {
         session,
         generation: Generation::FIRST,
+        generated_at: unit.now,
         principal: account.principal,
         granted_at: unit.now,
         idle_expires_at,

@@ -75,6 +75,7 @@ fn rotate(unit: &mut Unit<'_>, presented: Presented, asked_at: Timestamp, client
     Ok(SessionOutcome::Granted(Grant {
         session: presented.session,
         generation: advance.map_or(session.current, |advance| advance.current),
+        generated_at: advance.map(|advance| advance.rotated_at).or(session.rotated_at).unwrap_or(unit.now),
         principal,
         granted_at: unit.now,
         idle_expires_at: advance.map_or(session.idle_expires_at, |advance| advance.idle_expires_at),

@@ -70,7 +70,7 @@ impl TestServer {
             reservation: None,
         };
         let opened = self.services.sessions.open(session).await.unwrap();
-        self.services.access_tokens.mint(&opened.grant).unwrap().text
+        self.services.keys.now().access.mint(&opened.grant).unwrap().text
     }
 
     /// An account with a hash that is there already: many are made without a hash for each.
@@ -138,7 +138,8 @@ impl TestServer {
     /// The authentic token of any generation of a session.
     pub fn token_of(&self, session_id: &str, generation: u32) -> String {
         let session = SessionId(session_id.parse().unwrap());
-        self.services.refresh_keys.mint(session, Generation::new(generation).unwrap()).expose().to_owned()
+        let (keys, generation) = (self.services.keys.now(), Generation::new(generation).unwrap());
+        keys.refresh.mint(session, generation, self.services.clock.now()).unwrap().expose().to_owned()
     }
 
     /// `POST /api/refresh_token` as a future of its own, for many at once.

@@ -35,7 +35,8 @@ impl Forge {
         Self::on(server).await
     }
 
-    async fn on(server: TestServer) -> Self {
+    /// On this server.
+    pub async fn on(server: TestServer) -> Self {
         let honest = server.registered("alice").await;
         let (header, claims) = parts(&honest.access_token);
         Self { server, honest, header, claims }

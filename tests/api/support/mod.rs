@@ -7,10 +7,12 @@ pub mod cookie;
 pub mod forge;
 pub mod forms;
 pub mod in_flight;
+pub mod key_ring;
 pub mod log;
 mod origin;
 pub mod process;
 mod raw;
+pub mod ring_file;
 pub mod time;
 
 use std::collections::BTreeSet;
@@ -23,7 +25,7 @@ use std::time::Duration;
 
 use actix_web::rt::System;
 use actix_web::web::Data;
-use latchkey::app::{RunError, Server};
+use latchkey::app::{Looks, RunError, Server};
 use latchkey::clock::Clock;
 use latchkey::config::Settings;
 use latchkey::handlers::services::Services;
@@ -47,6 +49,8 @@ pub struct TestServer {
     pub clock: Clock,
     /// Counts the work of hashing.
     pub hasher: Arc<Hasher>,
+    /// Has the server look at its key ring.
+    key_ring: Looks,
     running: Option<Running>,
     directory: Arc<TempDir>,
     settings: Settings,
@@ -95,24 +99,25 @@ impl TestServer {
         Self::launch(directory, settings, Clock::system()).await
     }
 
-    async fn launch(directory: Arc<TempDir>, settings: Settings, clock: Clock) -> Self {
+    /// With these settings, which name this directory, and this clock.
+    pub async fn launch(directory: Arc<TempDir>, settings: Settings, clock: Clock) -> Self {
         let (started, starting) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let (settings_of_thread, clock_of_thread) = (settings.clone(), clock.clone());
         let thread = thread::spawn(move || {
             System::new().block_on(async {
                 let server = Server::start(settings_of_thread, clock_of_thread).await?;
-                let handles = (server.address, server.services.clone(), Arc::clone(&server.hasher));
-                started.send(handles).ok();
+                let handles = (server.services.clone(), Arc::clone(&server.hasher), server.key_ring.clone());
+                started.send((server.address, handles)).ok();
                 server.serve_until(async { stopped.await.unwrap_or(()) }).await
             })
         });
-        let Ok((address, services, hasher)) = starting.recv() else {
+        let Ok((address, (services, hasher, key_ring))) = starting.recv() else {
             panic!("the server did not start: {:?}", thread.join());
         };
         let running = Some(Running { thread, stop });
         let http = reqwest::Client::new();
-        Self { address, services, clock, hasher, running, directory, settings, http }
+        Self { address, services, clock, hasher, key_ring, running, directory, settings, http }
     }
 
     /// Stops the server as SIGTERM does and starts it again on the same database and clock.

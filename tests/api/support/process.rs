@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use latchkey::app::{RunError, Server};
+use latchkey::config::Settings;
 use rusqlite::{Connection, OpenFlags};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -33,7 +34,14 @@ impl TestServer {
 
     /// Why a server does not start on this server's database.
     pub async fn refusal(&self) -> RunError {
-        match Server::start(self.settings.clone(), self.clock.clone()).await {
+        self.refusal_with(|_| ()).await
+    }
+
+    /// The same, with settings changed.
+    pub async fn refusal_with(&self, change: impl FnOnce(&mut Settings)) -> RunError {
+        let mut settings = self.settings.clone();
+        change(&mut settings);
+        match Server::start(settings, self.clock.clone()).await {
             Ok(_) => panic!("it started"),
             Err(refusal) => refusal,
         }

@@ -1,0 +1,233 @@
+//! From the place of the key ring to the keys in use, at the start and from then on.
+//!
+//! Owns two rules. A ring is used as a whole or refused, by a line that names its place and never what stands in it; whoever runs
+//! already goes on with the keys from before. And the database remembers that a ring is in use before a key of it signs, so that
+//! a ring that was lost stops the next start, where nobody was logged out yet.
+//!
+//! [`KeyRing`](crate::config::KeyRing) -> [`Ring::parse`] -> [`Ring::keys`], which tests each key -> [`LiveKeys`]
+//!
+//! The text is compared, and not the time of its last change: links and coarse clocks lie about that. It is read and tested on a
+//! thread of its own, because a disk may be slow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::rt;
+use aws_lc_rs::digest;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::{RunError, given};
+use crate::actors::refresh_tokens::Sessions;
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Database, Settings, SettingsError};
+use crate::error::Error;
+use crate::events::{self, KeysTold};
+use crate::lifeline::Lifeline;
+use crate::storage::sqlite::Sqlite;
+use crate::tokens::live_keys::LiveKeys;
+use crate::tokens::ring::{Keys, Kind, PICK_UP, Ring, State};
+
+/// Between two looks at the ring: two of them fit into the time in which a server has to have read it.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+const _: () = assert!(LOOK_EVERY.as_secs() * 2 < PICK_UP.as_secs());
+
+/// What a start needs of the ring.
+pub(super) struct AtStart {
+    /// Without a ring, they are the secrets of the settings.
+    pub keys: Keys,
+    /// The ring holds more than these.
+    pub holds_keys: bool,
+    /// What the follower begins with.
+    pub known: Known,
+}
+
+/// What stood in the ring's place, as far as it takes to know whether it changed.
+#[derive(Clone, PartialEq, Eq)]
+enum Seen {
+    Nothing,
+    /// A text with this SHA-256.
+    Text(Vec<u8>),
+    /// Something that could not be read, in the words of its refusal.
+    Unreadable(String),
+}
+
+/// Looks at the ring and makes nothing. Errors: it cannot be read or used, or is lost.
+pub(super) fn at_start(settings: &Settings) -> Result<AtStart, RunError> {
+    let (seen, ring) = look(settings);
+    let ring = ring?;
+    let Database::Sqlite(path) = &settings.database;
+    let noted = Sqlite::has_key_ring_in_use(path)?;
+    if ring.is_none() && noted {
+        return Err(lost(settings));
+    }
+    let ring = ring.unwrap_or(Ring::empty());
+    Ok(AtStart { keys: keys_of(&ring, settings)?, holds_keys: !ring.is_empty(), known: Known { seen, noted } })
+}
+
+fn look(settings: &Settings) -> (Seen, Result<Option<Ring>, RunError>) {
+    match settings.key_ring.read() {
+        Ok(None) => (Seen::Nothing, Ok(None)),
+        Ok(Some(text)) => {
+            let seen = Seen::Text(digest::digest(&digest::SHA256, &text).as_ref().to_vec());
+            let unusable = |reason| RunError::Keys { subject: settings.key_ring.subject(), reason };
+            (seen, Ring::parse(&text).map(Some).map_err(unusable))
+        }
+        Err(refusal) => (Seen::Unreadable(refusal.to_string()), Err(refusal.into())),
+    }
+}
+
+fn keys_of(ring: &Ring, settings: &Settings) -> Result<Keys, RunError> {
+    let keys = ring.keys(given(settings), &settings.jwt_issuer, &settings.jwt_audience);
+    keys.map_err(|reason| RunError::Keys { subject: settings.key_ring.subject(), reason })
+}
+
+fn lost(settings: &Settings) -> RunError {
+    RunError::KeyRingLost { subject: settings.key_ring.subject() }
+}
+
+/// Asks for a look at the ring.
+#[derive(Clone)]
+pub struct Looks(mpsc::UnboundedSender<oneshot::Sender<()>>);
+
+impl Looks {
+    /// Looks now. Afterwards a ring that changed is in use, or was refused.
+    pub async fn now(&self) {
+        let (reply, looked) = oneshot::channel();
+        // Where nobody looks any more, the server is ending.
+        if self.0.send(reply).is_ok() {
+            looked.await.ok();
+        }
+    }
+}
+
+/// Who follows the ring while the server runs.
+pub(super) struct Follower {
+    pub settings: Arc<Settings>,
+    pub clock: Clock,
+    pub keys: Arc<LiveKeys>,
+    pub sessions: Sessions,
+    /// Reports the follower's death: keys that nobody follows would one day be the wrong ones.
+    pub lifeline: Lifeline,
+}
+
+/// What was seen last, and whether the database knows that a ring is in use.
+pub(super) struct Known {
+    seen: Seen,
+    noted: bool,
+}
+
+/// A ring that is another than the one before, or why it is not used.
+struct Changed {
+    seen: Seen,
+    outcome: Result<Usable, RunError>,
+}
+
+/// A ring that was tested.
+struct Usable {
+    keys: Keys,
+    holds_keys: bool,
+    told: KeysTold,
+}
+
+impl Follower {
+    /// Tells the database of a ring that a start is about to use, and follows it from then on, until nobody can ask for a look any
+    /// more.
+    pub async fn start(self, holds_keys: bool, mut known: Known) -> Result<Looks, RunError> {
+        self.note(holds_keys, &mut known).await?;
+        let (looks, asked) = mpsc::unbounded_channel();
+        rt::spawn(self.follow(asked, known));
+        Ok(Looks(looks))
+    }
+
+    async fn follow(mut self, mut asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>, mut known: Known) {
+        loop {
+            let ask = match timeout(LOOK_EVERY, asked.recv()).await {
+                Ok(Some(ask)) => Some(ask),
+                Ok(None) => return self.lifeline.retire(),
+                Err(_) => None,
+            };
+            let (settings, seen, now) = (Arc::clone(&self.settings), known.seen.clone(), self.clock.now());
+            let Ok(looked) = rt::task::spawn_blocking(move || look_again(&settings, &seen, known.noted, now)).await
+            else {
+                // It panicked, and the lifeline says so.
+                return;
+            };
+            if let Some(changed) = looked {
+                self.take(changed, &mut known).await;
+            }
+            if let Some(ask) = ask {
+                // Whoever asked may have gone.
+                ask.send(()).ok();
+            }
+        }
+    }
+
+    /// Uses what was found, or says why not.
+    async fn take(&self, Changed { seen, outcome }: Changed, known: &mut Known) {
+        match outcome {
+            Ok(Usable { keys, holds_keys, told }) => {
+                // Not seen then, so that the next look tries again.
+                if let Err(failure) = self.note(holds_keys, known).await {
+                    return events::keys_refused(&failure);
+                }
+                self.keys.replace(keys);
+                events::keys_changed(&told);
+            }
+            Err(refusal) => events::keys_refused(&without_place(&refusal)),
+        }
+        known.seen = seen;
+    }
+
+    /// Has the database remember that a ring is in use, once.
+    async fn note(&self, holds_keys: bool, known: &mut Known) -> Result<(), Error> {
+        if holds_keys && !known.noted {
+            self.sessions.note_key_ring().await?;
+            known.noted = true;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the ring, and tests it if it is another than what was `seen`.
+fn look_again(settings: &Settings, seen: &Seen, in_use: bool, now: Timestamp) -> Option<Changed> {
+    let (found, ring) = look(settings);
+    if found == *seen {
+        return None;
+    }
+    let outcome = ring.and_then(|ring| match ring {
+        None if in_use => Err(lost(settings)),
+        found => {
+            let ring = found.unwrap_or(Ring::empty());
+            let told = told(&ring, settings, now);
+            Ok(Usable { keys: keys_of(&ring, settings)?, holds_keys: !ring.is_empty(), told })
+        }
+    });
+    Some(Changed { seen: found, outcome })
+}
+
+/// The refusal of a ring without its path: addresses of the database are in no log.
+fn without_place(refusal: &RunError) -> String {
+    match refusal {
+        RunError::Keys { reason, .. } => reason.to_string(),
+        RunError::KeyRingLost { .. } => {
+            "is missing although keys of it are in use; bring it back from a backup".to_owned()
+        }
+        RunError::Settings(SettingsError::KeptFile { reason, .. }) => reason.clone(),
+        RunError::Settings(other) => other.to_string(),
+        RunError::Storage(_) | RunError::Listen(_) | RunError::Start(_) | RunError::Serve(_) | RunError::Died(_) => {
+            "cannot be used".to_owned()
+        }
+    }
+}
+
+fn told(ring: &Ring, settings: &Settings, now: Timestamp) -> KeysTold {
+    let shown = ring.shown(given(settings), now);
+    let alive = |kind: Kind| shown.iter().filter(|key| key.kind == kind && key.state != State::Over).count();
+    let signer = shown.iter().find(|key| key.kind == Kind::Access && key.state == State::Signing);
+    KeysTold {
+        signer: signer.map(|key| key.kid.clone()),
+        access_keys: alive(Kind::Access),
+        refresh_keys: alive(Kind::Refresh),
+    }
+}

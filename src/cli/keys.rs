@@ -1,0 +1,306 @@
+//! `latchkey keys`: which key signs, and which one will.
+//!
+//! Owns what each command says. The rules of a ring are those of [`tokens::ring`](crate::tokens::ring), and one change at a time is
+//! [`config::KeyRing`]'s promise. A key is named and never shown, and a refused command leaves everything
+//! as it was.
+//!
+//! arguments -> settings and secrets -> the ring under its lock -> [`Ring::add`], [`Ring::retire`] -> written -> lines
+//!
+//! `list`: every key there is. `words`: how a change is told.
+
+mod list;
+mod words;
+
+use std::time::Duration;
+
+use clap::Subcommand;
+
+use self::words::TOLD;
+use super::failure::Failure;
+use super::{answer, checked, dotenv, typed};
+use crate::app;
+use crate::clock::{Clock, Timestamp};
+use crate::config::{self, KeyRing, Settings};
+use crate::tokens::keys::Algorithm;
+use crate::tokens::ring::change::{NewKey, Refusal, Retired};
+use crate::tokens::ring::{Given, Kind, LEAST_NOTICE, Ring, Shown};
+
+const AFTER_HELP_RETIRE: &str = "\
+A key that waits is cancelled, at the latest 10 s before it signs. One that
+signs goes on until a new one of its sort does, and then verifies for as long as
+what it signed may live: nobody notices.
+
+With --now, for a key that somebody else has, what it signed is refused at once.
+A running server hears of it within 5 s. It costs:
+
+  a key of access   whoever holds a token of it renews, once. Who verifies
+  tokens            elsewhere believes it until they fetch the keys again:
+                    max-age, or as long as their own cache
+  a key of refresh  every session whose newest token it signed has to log in
+  tokens            again, and late theft of those reads `unknown`
+
+A name may begin with a hyphen: write `keys retire -- KID` then.
+
+Exit codes: 0 done, or retired before, 1 failed, 2 wrong argument, 78 a setting
+or the key ring was refused.";
+
+const THERE_IS_ONE: &str = "there is a key ring already";
+const AFTER_HELP_INIT: &str = "\
+Nobody needs it to begin with: without a ring the secrets of the settings sign,
+and the first `generate` or `rotate` makes one. Where a ring was in use and its
+file is gone, a server does not start, because everybody whose refresh token a
+lost key signed would be told for good that it is unknown. Bring the file back
+from a backup; or accept that, with this command: they have to log in again.
+
+Exit codes: 0 done, 1 failed, or there is a ring, 2 wrong argument, 78 a setting
+was refused.";
+
+/// What can be done to keys.
+#[derive(Debug, Subcommand)]
+pub(super) enum Keys {
+    /// Add a key that signs access tokens after a while
+    Generate {
+        /// EdDSA, ES256 or HS256 (a shared secret)
+        #[arg(long, value_parser = algorithm)]
+        alg: Algorithm,
+        /// When it signs, 15s at least
+        #[arg(long, value_name = "DURATION", value_parser = notice, default_value = "60s")]
+        activate_in: Duration,
+    },
+    /// Add a key of the sort that signs now, which takes over after a while
+    Rotate {
+        /// A key of refresh tokens, not of access tokens
+        #[arg(long)]
+        refresh: bool,
+        /// When it signs, 15s at least
+        #[arg(long, value_name = "DURATION", value_parser = notice, default_value = "60s")]
+        activate_in: Duration,
+    },
+    /// Cancel a key, let another one take over, or refuse it at once
+    #[command(after_help = AFTER_HELP_RETIRE)]
+    Retire {
+        /// Its name, as `keys list` shows it
+        #[arg(allow_hyphen_values = true)]
+        kid: String,
+        /// When the next signs, 15s or more
+        #[arg(long, value_name = "DURATION", value_parser = notice, default_value = "60s", conflicts_with = "now")]
+        activate_in: Duration,
+        /// Refuse what it signed at once: the key leaked
+        #[arg(long)]
+        now: bool,
+        /// Do not ask back
+        #[arg(long, requires = "now")]
+        yes: bool,
+    },
+    /// Begin an empty key ring, where one was lost and there is no backup
+    #[command(after_help = AFTER_HELP_INIT)]
+    Init {
+        /// Do not ask back
+        #[arg(long)]
+        yes: bool,
+    },
+    /// List the keys, those of access tokens first, the newest first
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Does it.
+pub(super) fn run(command: Keys) -> Result<(), Failure> {
+    match command {
+        Keys::Generate { alg, activate_in } => {
+            add(|ring, given, now| ring.add(NewKey::Access(alg), activate_in, given, now))
+        }
+        Keys::Rotate { refresh, activate_in } => {
+            let kind = if refresh { Kind::Refresh } else { Kind::Access };
+            add(|ring, given, now| ring.rotate(kind, activate_in, given, now))
+        }
+        Keys::Retire { kid, now: true, yes, .. } => withdraw(&kid, yes),
+        Keys::Retire { kid, activate_in, .. } => retire(&kid, activate_in),
+        Keys::Init { yes } => init(yes),
+        Keys::List { json } => list(json),
+    }
+}
+
+fn add(make: impl FnOnce(&mut Ring, Given<'_>, Timestamp) -> Result<Shown, Refusal>) -> Result<(), Failure> {
+    let settings = settings()?;
+    let (added, keys) = change(&settings, |ring, given, now| {
+        let added = make(ring, given, now).map_err(|refusal| Failure::new(refusal.to_string()))?;
+        Ok((added, ring.shown(given, now)))
+    })?;
+    answer(&format!("{}{TOLD}", words::takes_over(&added, &keys)));
+    Ok(())
+}
+
+fn retire(kid: &str, notice: Duration) -> Result<(), Failure> {
+    let settings = settings_where_there_are_keys(kid)?;
+    let (retired, keys) = change(&settings, |ring, given, now| {
+        let retired = ring.retire(kid, notice, given, now).map_err(|refusal| Failure::about(&kid, &refusal))?;
+        Ok((retired, ring.shown(given, now)))
+    })?;
+    answer(&match retired {
+        Retired::Cancelled => format!("{kid}: cancelled, and will not sign\n{TOLD}"),
+        Retired::Succeeded { by } => format!("{}{TOLD}", words::takes_over(&by, &keys)),
+        Retired::Already { verifies_until } => {
+            format!("{kid}: retired already, and verifies until {}\n", verifies_until.to_rfc3339())
+        }
+    });
+    Ok(())
+}
+
+fn withdraw(kid: &str, yes: bool) -> Result<(), Failure> {
+    let settings = settings_where_there_are_keys(kid)?;
+    let named = |keys: Vec<Shown>| keys.into_iter().find(|key| key.kid == kid).ok_or_else(|| no_such_key(kid));
+    if !yes {
+        let key = named(shown(&settings)?)?;
+        let question = format!("{}\nRefuse everything that {kid} signed, at once?", words::cost(&key));
+        if !typed::agreed(&question, "retire --now asks back where there is a terminal, and needs --yes elsewhere")? {
+            return Err(Failure::new(format!("{kid}: not retired")));
+        }
+    }
+    let told = change(&settings, |ring, given, now| {
+        let key = named(ring.shown(given, now))?;
+        let gone = ring.withdraw(kid, given, now).map_err(|refusal| Failure::about(&kid, &refusal))?;
+        Ok(words::withdrawn(&key, &gone))
+    })?;
+    answer(&format!("{told}{TOLD}"));
+    Ok(())
+}
+
+fn init(yes: bool) -> Result<(), Failure> {
+    // Not as a start would: that is refused where the ring was lost.
+    let settings = found_or_made(Settings::check(std::env::vars_os(), dotenv())?.settings)?;
+    if settings.key_ring.read()?.is_some() {
+        return Err(Failure::new(THERE_IS_ONE));
+    }
+    let question = "Whoever was signed in with a key that was lost has to log in again.\nBegin an empty key ring?";
+    if !yes && !typed::agreed(question, "init asks back where there is a terminal, and needs --yes elsewhere")? {
+        return Err(Failure::new("no key ring was begun"));
+    }
+    settings.key_ring.change(|text| match text {
+        Some(_) => Err(Failure::new(THERE_IS_ONE)),
+        None => Ok(Ring::empty().to_text()),
+    })?;
+    answer("an empty key ring: the secrets of the settings sign\n");
+    Ok(())
+}
+
+fn list(json: bool) -> Result<(), Failure> {
+    let settings = checked()?.settings;
+    if are_missing(&settings) {
+        return Err(Failure::new("there are no keys yet: the first start makes them"));
+    }
+    list::print(&shown(&settings)?, json);
+    Ok(())
+}
+
+/// Every key as it stands now.
+fn shown(settings: &Settings) -> Result<Vec<Shown>, Failure> {
+    let text = settings.key_ring.read()?;
+    let ring = ring(text.as_ref().map(|text| text.as_slice()), settings)?;
+    Ok(ring.shown(app::given(settings), Clock::system().now()))
+}
+
+/// Changes the ring, in which nothing is left that is over. What is written is a ring that a server accepts.
+fn change<T>(
+    settings: &Settings,
+    change: impl FnOnce(&mut Ring, Given<'_>, Timestamp) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut done = None;
+    settings.key_ring.change(|text| {
+        let mut changed = ring(text, settings)?;
+        // Under the lock: whoever waited for it must not date the change before it had its turn.
+        let (given, now) = (app::given(settings), Clock::system().now());
+        changed.prune(given, now);
+        done = Some(change(&mut changed, given, now)?);
+        let text = changed.to_text();
+        ring(Some(text.as_bytes()), settings)?;
+        Ok(text)
+    })?;
+    done.ok_or_else(|| Failure::new("the key ring was not changed"))
+}
+
+/// The ring of this text, each of whose keys was tested.
+fn ring(text: Option<&[u8]>, settings: &Settings) -> Result<Ring, Failure> {
+    let unusable = |reason| Failure::from(app::RunError::Keys { subject: settings.key_ring.subject(), reason });
+    let ring = text.map_or(Ok(Ring::empty()), Ring::parse).map_err(unusable)?;
+    ring.keys(app::given(settings), &settings.jwt_issuer, &settings.jwt_audience).map_err(unusable)?;
+    Ok(ring)
+}
+
+/// The settings with their secrets, which time and name the keys. Where no server ever started they are made, as by its first start;
+/// not before the ring was found to be one that can be changed.
+fn settings() -> Result<Settings, Failure> {
+    found_or_made(checked()?.settings)
+}
+
+fn found_or_made(settings: Settings) -> Result<Settings, Failure> {
+    if !are_missing(&settings) {
+        return Ok(settings);
+    }
+    match settings.key_ring {
+        KeyRing::Given(_) => Ok(settings),
+        KeyRing::File { .. } => Ok(Settings::load(std::env::vars_os(), dotenv())?),
+    }
+}
+
+/// The same for what is done to a key that is there: nothing is made for it.
+fn settings_where_there_are_keys(kid: &str) -> Result<Settings, Failure> {
+    let settings = checked()?.settings;
+    if are_missing(&settings) { Err(no_such_key(kid)) } else { Ok(settings) }
+}
+
+/// Whether the secrets of the settings are still to be made.
+fn are_missing(settings: &Settings) -> bool {
+    settings.jwt_secret.expose().is_empty()
+}
+
+fn no_such_key(kid: &str) -> Failure {
+    Failure::about(&kid, &Refusal::NoSuchKey)
+}
+
+/// Reads an algorithm as an argument.
+fn algorithm(text: &str) -> Result<Algorithm, String> {
+    Algorithm::parse(text).ok_or_else(|| "an algorithm is EdDSA, ES256 or HS256".to_owned())
+}
+
+/// Reads how long a key waits as an argument.
+fn notice(text: &str) -> Result<Duration, String> {
+    let notice = config::duration(text)?;
+    if notice < LEAST_NOTICE {
+        return Err(format!("shorter than {} s, in which everybody gets to know the key", LEAST_NOTICE.as_secs()));
+    }
+    Ok(notice)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(subcommand)]
+        keys: Keys,
+    }
+
+    #[test]
+    fn a_name_that_begins_with_a_hyphen_is_a_name() {
+        for kid in ["-dRk0XyJm-8dZf5KwLs1n7GhEuApYi6Qb9OeFw3TqvB", "--k0XyJm-8dZf5KwLs1n7GhEuApYi6Qb9OeFw3Tqvdc"] {
+            for arguments in [["keys", "retire", kid, "--now"], ["keys", "retire", "--now", kid]] {
+                let line = Line::try_parse_from(arguments).unwrap_or_else(|refusal| panic!("{refusal}"));
+                let Keys::Retire { kid: read, now: true, .. } = line.keys else { panic!("retire --now") };
+                assert_eq!(read, kid);
+            }
+        }
+        let Ok(Line { keys: Keys::Retire { kid, now: true, .. } }) =
+            Line::try_parse_from(["keys", "retire", "--now", "--", "-hR"])
+        else {
+            panic!("retire --now")
+        };
+        assert_eq!(kid, "-hR");
+    }
+}

@@ -1,0 +1,88 @@
+//! `latchkey keys` beside a server that runs and follows the ring. When a key takes over, to the millisecond: `tests/api/key_rotation.rs`.
+
+use std::fs;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use crate::keys::with_a_signing_key;
+use crate::place::Tokens;
+
+/// Which key signed an access token, as it says.
+fn kid(tokens: &Tokens) -> String {
+    let header = URL_SAFE_NO_PAD.decode(tokens.access.split('.').next().unwrap()).unwrap();
+    serde_json::from_slice::<Value>(&header).unwrap()["kid"].as_str().unwrap().to_owned()
+}
+
+#[actix_web::test]
+async fn a_server_publishes_a_key_that_was_added_while_it_runs_and_everything_goes_on() {
+    let place = with_a_signing_key("EdDSA");
+    let server = place.serve();
+    place.created(&["ada"]);
+    let ada = server.login("ada").await.unwrap();
+    assert_eq!(kid(&ada), place.key("access", "signing"));
+
+    place.ok(&["keys", "rotate"]);
+    place.ok(&["keys", "rotate", "--refresh"]);
+
+    let published = server.publishes(2).await;
+    assert_eq!(published, [place.key("access", "waiting"), place.key("access", "signing")]);
+    assert!(server.profile(&ada).await.is_ok());
+    let renewed = server.renew(&ada).await.unwrap();
+    assert_eq!(kid(&renewed), kid(&ada));
+}
+
+#[actix_web::test]
+async fn a_leaked_key_of_access_tokens_costs_one_renewal() {
+    let place = with_a_signing_key("EdDSA");
+    let server = place.serve();
+    place.created(&["ada"]);
+    let ada = server.login("ada").await.unwrap();
+    let leaked = place.key("access", "signing");
+
+    place.ok(&["keys", "retire", "--now", "--yes", "--", &leaked]);
+
+    server.refuses(&ada).await;
+    let renewed = server.renew(&ada).await.unwrap();
+    assert_eq!(kid(&renewed), place.key("access", "signing"));
+    assert!(server.profile(&renewed).await.is_ok());
+    assert_eq!(server.published().await, [kid(&renewed)]);
+}
+
+#[actix_web::test]
+async fn a_leaked_key_of_refresh_tokens_costs_a_login_and_the_access_token_lives_on() {
+    let place = with_a_signing_key("EdDSA");
+    let server = place.serve();
+    place.created(&["ada"]);
+    let ada = server.login("ada").await.unwrap();
+
+    place.ok(&["keys", "retire", &place.key("refresh", "signing"), "--now", "--yes"]);
+    // Told in the same reading of the ring.
+    place.ok(&["keys", "rotate"]);
+    server.publishes(2).await;
+
+    assert_eq!(server.renew(&ada).await.unwrap_err(), StatusCode::UNAUTHORIZED);
+    assert!(server.profile(&ada).await.is_ok());
+    let again = server.login("ada").await.unwrap();
+    assert!(server.renew(&again).await.is_ok());
+}
+
+#[actix_web::test]
+async fn a_ring_that_was_lost_is_not_begun_anew_by_mistake() {
+    let place = with_a_signing_key("EdDSA");
+    drop(place.serve());
+    fs::remove_file(place.path().join("data/latchkey.keys")).unwrap();
+
+    for arguments in [&["keys", "rotate"][..], &["keys", "generate", "--alg", "EdDSA"], &["keys", "list"], &["serve"]] {
+        place.run(arguments).assert_failed(78, "latchkey keys init");
+    }
+    place.run(&["keys", "init"]).assert_failed(2, "needs --yes");
+    assert!(!place.path().join("data/latchkey.keys").exists());
+    place.ok(&["keys", "init", "--yes"]);
+
+    let server = place.serve();
+    place.created(&["ada"]);
+    assert_eq!(kid(&server.login("ada").await.unwrap()), place.key("access", "signing"));
+}
