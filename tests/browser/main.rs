@@ -1,8 +1,8 @@
 //! The refresh cookie in a real browser: Chromium, on the page of `examples/browser`, against a real server.
 //!
 //! Owns one question: does a browser do with the cookie what the service relies on? Which page may send it, who may read it, and what
-//! becomes of it when tabs ask at once is the browser's doing; `tests/api` can only say what it would send. Skipped with a reason where
-//! there is no Node, no module or no browser.
+//! becomes of it when tabs ask at once is the browser's doing; `tests/api` can only say what it would send. Skipped with a
+//! reason where there is no Node, no module or no browser.
 //!
 //! - [`window`]: the browser, the page's server and Latchkey, together
 //! - [`stranger`]: pages of another origin
