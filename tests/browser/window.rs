@@ -4,10 +4,17 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::foreign::{self, Program};
 use crate::support::time::StoppedTime;
 use crate::support::{PASSWORD, TestServer};
+
+/// One browser at a time: several of them on a small machine starve everything that a test waits for, hashes above all, whose threads
+/// give way to everybody.
+static TURN: Mutex<()> = Mutex::const_new(());
+/// So that nobody is turned away for being slow: the longest wait that there is.
+const PATIENT: (&str, &str) = ("HASH_MAX_WAIT", "60s");
 
 /// A browser, the page's server, and Latchkey behind it.
 pub struct Window {
@@ -19,6 +26,8 @@ pub struct Window {
     browser: Program,
     _pages: Program,
     _profile: TempDir,
+    /// The last to be dropped.
+    _turn: MutexGuard<'static, ()>,
 }
 
 /// What came of a stranger's page that tried to use the cookie.
@@ -43,7 +52,8 @@ impl Window {
             foreign::skip("there is no chromium");
             return None;
         };
-        let server = TestServer::with(changes).await;
+        let turn = TURN.lock().await;
+        let server = TestServer::with(&[changes, &[PATIENT]].concat()).await;
         let time = server.stop_time();
         pages.env("PORT", "0").env("LATCHKEY_URL", server.url(""));
         let pages = Program::start(pages);
@@ -51,7 +61,7 @@ impl Window {
         let profile = TempDir::new().unwrap();
         browser.env("CHROMIUM", chromium).env("PROFILE", profile.path()).env("HOME", profile.path());
         let browser = Program::start(browser);
-        Some(Self { server, time, page, browser, _pages: pages, _profile: profile })
+        Some(Self { server, time, page, browser, _pages: pages, _profile: profile, _turn: turn })
     }
 
     /// What came of a command.
