@@ -90,8 +90,9 @@ impl Users {
         }
     }
 
-    /// Sets a new password, ends every session and opens one, of the transport of the one that asks. Errors: [`Error::InvalidToken`] where the session that asks is
-    /// over, [`Error::AccountChanged`] where the account is no longer what the old password was checked against.
+    /// Sets a new password, ends every session and opens one, of the transport of the one that asks. Errors:
+    /// [`Error::InvalidToken`] where the session that asks is over, [`Error::AccountChanged`] where the account is no longer
+    /// what the old password was checked against.
     pub async fn change_password(&self, change: PasswordChange) -> Result<(Grant, Transport)> {
         match self.ask(UserOperation::ChangePassword(change)).await? {
             UserOutcome::PasswordChanged { grant, transport } => Ok((grant, transport)),
@@ -154,8 +155,9 @@ impl Users {
         ask(&self.0, Show(user)).await?.ok_or(Error::NoSuchUser)
     }
 
-    /// Removes an account for its owner, and says of which transport the session was that asks. Errors: [`Error::InvalidToken`] where the session that asks is over,
-    /// [`Error::AccountChanged`] where the account is no longer what the password was checked against, [`Error::LastAdmin`].
+    /// Removes an account for its owner, and says of which transport the session was that asks. Errors: [`Error::InvalidToken`]
+    /// where the session that asks is over, [`Error::AccountChanged`] where the account is no longer what the password was
+    /// checked against, [`Error::LastAdmin`].
     pub async fn delete_own(&self, seen: Fence, asked_by: SessionId) -> Result<Transport> {
         self.ending_all(UserOperation::DeleteOwn { seen, asked_by }).await
     }

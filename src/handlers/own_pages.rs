@@ -1,9 +1,9 @@
 //! Whether a request with a cookie comes from one of our own pages.
 //!
 //! Owns one rule: browsers say where a request comes from (`Sec-Fetch-Site`), and only the service's own origin, or the person
-//! themselves, is taken for its page. A neighbour on the same site is not: SameSite=Strict sends it the cookie. A browser that is too old
-//! to say so sends `Origin` with a POST, which then must be one that the operator named. Ambiguity is refused. What is no browser can
-//! claim whatever it likes, and has no cookie but its own.
+//! themselves, is taken for its page. A neighbour on the same site is not: SameSite=Strict sends it the cookie. A browser that
+//! is too old to say so sends `Origin` with a POST, which then must be one that the operator named. Ambiguity is refused. What
+//! is no browser can claim whatever it likes, and has no cookie but its own.
 //!
 //! request headers -> [`OwnPages::admit`] -> on, or who it was ([`Stranger`]) and 403 `cross_site`
 

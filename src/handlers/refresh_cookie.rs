@@ -146,8 +146,8 @@ impl Carried {
         }
     }
 
-    /// The same for a caller who ends all of their sessions, to be asked while these live: each of them is as good as the one that asks.
-    /// Where nobody can say, the cookie stays, and the next renewal takes it away.
+    /// The same for a caller who ends all of their sessions, to be asked while these live: each of them is as good as the one
+    /// that asks. Where nobody can say, the cookie stays, and the next renewal takes it away.
     pub(super) async fn of_any_session_of(self, services: &Services, caller: &Identity) -> Self {
         match self {
             Self::Of(session) if session != caller.session => {
