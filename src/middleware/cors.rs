@@ -3,9 +3,7 @@
 //! Owns one rule: an answer names the page's origin if it is on the operator's list, byte by byte, and names none otherwise.
 //! It decides nothing else: whoever is not on the list is answered as before, and it is the browser that keeps the answer
 //! from the page. Applied by `respond` to every answer, errors and panics included, because a page that cannot read a 401
-//! cannot know that it should renew. No page of another origin may have cookies sent along (there is no
-//! `Access-Control-Allow-Credentials`): the one that there is, is for pages of our own. Where the list is empty, there is no
-//! [`Cors`] and no answer has a word of it.
+//! cannot know that it should renew. Where the list is empty, there is no [`Cors`] and no answer has a word of it.
 //!
 //! request headers -> `Cors::of` -> `Asked`, kept beside the request -> `Asked::dress` -> the answer's headers
 //!
@@ -30,6 +28,7 @@ const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("X-Request-Id, Ret
 const ALL_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 /// How long a browser may remember a preflight's answer, in seconds: two hours, the most that Chromium keeps.
 const REMEMBERED_S: HeaderValue = HeaderValue::from_static("7200");
+const TRUE: HeaderValue = HeaderValue::from_static("true");
 /// An answer to one page must not be served from a cache to another, nor one without these headers to any.
 const VARY: HeaderValue = HeaderValue::from_static("Origin");
 const VARY_OF_PREFLIGHT: HeaderValue =
@@ -92,6 +91,7 @@ impl Asked {
         let Some(origin) = &self.origin else { return };
         let mut say = |name: HeaderName, value: HeaderValue| drop(headers.insert(name, value));
         say(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        say(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
         match methods.and_then(|methods| HeaderValue::from_str(methods).ok()) {
             Some(methods) => {
                 say(header::ACCESS_CONTROL_ALLOW_METHODS, methods);

@@ -94,6 +94,20 @@ async fn a_browser_that_says_only_its_pages_origin_may_send_it_from_those_that_t
     }
 }
 
+/// Its browser keeps an answer to a request with a cookie from it otherwise, and with it the access token.
+#[actix_web::test]
+async fn a_listed_page_in_a_browser_that_says_only_its_origin_may_read_what_the_cookie_brings() {
+    let server = server().await;
+    let alice = server.registered_by_cookie("alice").await;
+
+    let renewal = server.with_cookie(Method::POST, CALLS[0], &alice.cookie).header("origin", LISTED);
+    let renewed = Answer::of(renewal).await;
+
+    assert_eq!(renewed.status, 200, "{}", renewed.raw);
+    assert_eq!(renewed.header("access-control-allow-origin"), LISTED);
+    assert_eq!(renewed.header("access-control-allow-credentials"), "true");
+}
+
 #[actix_web::test]
 async fn a_request_without_the_cookie_is_asked_for_no_page() {
     let server = server().await;

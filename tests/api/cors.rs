@@ -51,6 +51,7 @@ fn cors(answer: &Answer) -> Vec<(&str, &str)> {
 
 fn readable_by(origin: &str) -> Vec<(&str, &str)> {
     vec![
+        ("access-control-allow-credentials", "true"),
         ("access-control-allow-origin", origin),
         ("access-control-expose-headers", "X-Request-Id, Retry-After, WWW-Authenticate"),
         ("vary", "Origin"),
@@ -95,6 +96,7 @@ async fn a_preflight_tells_the_methods_of_the_path_and_what_may_be_sent() {
 
         assert_eq!((answer.status, answer.raw.as_str()), (204, ""), "{path}");
         let expected = [
+            ("access-control-allow-credentials", "true"),
             ("access-control-allow-headers", "Authorization, Content-Type, X-Request-Id"),
             ("access-control-allow-methods", methods),
             ("access-control-allow-origin", LISTED),

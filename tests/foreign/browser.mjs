@@ -24,12 +24,11 @@ let tabs = new Map();
 async function tab(name) {
   if (!tabs.has(name)) {
     const page = await browser.newPage();
-    const answers = [];
-    page.on("response", (answer) => {
-      const path = new URL(answer.url()).pathname;
-      if (path.startsWith("/api")) answers.push(`${answer.request().method()} ${path} ${answer.status()}`);
+    const calls = [];
+    page.on("request", (call) => {
+      if (new URL(call.url()).pathname.startsWith("/api")) calls.push(call);
     });
-    tabs.set(name, { page, answers });
+    tabs.set(name, { page, calls });
   }
   return tabs.get(name);
 }
@@ -59,9 +58,14 @@ const commands = {
     await page.click("button");
     return (await arrived).status();
   },
-  // What the calls of a tab came to since this was last asked.
+  // What the calls of a tab came to since this was last asked, in the order in which they were made. A page may show what an answer
+  // said before the browser has told us of it: each call is asked for its own, and none may be missing.
   async answers({ tab: name }) {
-    return (await tab(name)).answers.splice(0);
+    const outcome = async (call) => {
+      const answer = await call.response();
+      return `${call.method()} ${new URL(call.url()).pathname} ${answer?.status() ?? "unanswered"}`;
+    };
+    return Promise.all((await tab(name)).calls.splice(0).map(outcome));
   },
   // Without the values, which are secrets.
   async cookies() {
