@@ -38,6 +38,7 @@ mod logout;
 mod oauth_clients;
 mod oauth_forms;
 mod oauth_introspect;
+mod oauth_keys;
 mod oauth_metadata;
 mod oauth_revoke;
 mod oauth_token;

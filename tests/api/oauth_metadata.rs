@@ -45,6 +45,9 @@ async fn every_endpoint_of_the_document_is_one() {
     let endpoints = document.body.as_object().unwrap().iter().filter(|(member, _)| member.ends_with("_endpoint"));
     let endpoints: Vec<&Value> = endpoints.map(|(_, url)| url).collect();
     assert!(!endpoints.is_empty());
+    let keys = document.body["jwks_uri"].as_str().unwrap().strip_prefix(URL).unwrap();
+    let keys = server.get(keys).await;
+    assert_eq!((keys.status, keys.body["keys"].is_array()), (200, true), "{}", keys.raw);
     for url in endpoints {
         let path = url.as_str().unwrap().strip_prefix(URL).unwrap();
         assert!(matches!(server.posted(path, &[]).await.status, 400 | 401), "{path}");

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey::actors::{Account, Client, Fence, NewSession, NewUser, PasswordChange};
+use latchkey::clock::Timestamp;
 use latchkey::error::Error;
 use latchkey::passwords::{Password, PasswordHash, Submitted};
 use latchkey::tokens::grant::Transport;
@@ -137,9 +138,14 @@ impl TestServer {
 
     /// The authentic token of any generation of a session.
     pub fn token_of(&self, session_id: &str, generation: u32) -> String {
+        self.token_made_at(session_id, generation, self.services.clock.now())
+    }
+
+    /// The same under the key that signed at this time.
+    pub fn token_made_at(&self, session_id: &str, generation: u32, made_at: Timestamp) -> String {
         let session = SessionId(session_id.parse().unwrap());
         let (keys, generation) = (self.services.keys.now(), Generation::new(generation).unwrap());
-        keys.refresh.mint(session, generation, self.services.clock.now()).unwrap().expose().to_owned()
+        keys.refresh.mint(session, generation, made_at).unwrap().expose().to_owned()
     }
 
     /// `POST /api/refresh_token` as a future of its own, for many at once.
