@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, params};
 
 use super::batch::{self, BatchFailure, Operation, Presence};
-use super::{OpenError, Rules, administration, clients, live, open};
+use super::{OpenError, Rules, administration, clients, live, migrations, open};
 use crate::clients::RegisteredClient;
 use crate::clock::{Clock, Timestamp};
 use crate::storage::{
@@ -176,7 +176,7 @@ fn beside_a_server(path: &Path, clock: &Clock, missing: Missing) -> Result<Conne
     let mut looks = 0;
     loop {
         let found = schema(path, missing)?;
-        if found == open::known_schema() {
+        if found == migrations::known_schema() {
             break;
         }
         looks += 1;
@@ -184,7 +184,7 @@ fn beside_a_server(path: &Path, clock: &Clock, missing: Missing) -> Result<Conne
             Ok(_) => {}
             // Perhaps the other one is just making it.
             Err(OpenError::InUse) if looks < LOOKS => thread::sleep(LOOK_EVERY),
-            Err(OpenError::InUse) => return Err(OpenError::OlderSchema { found, known: open::known_schema() }),
+            Err(OpenError::InUse) => return Err(OpenError::OlderSchema { found, known: migrations::known_schema() }),
             Err(refusal) => return Err(refusal),
         }
     }
@@ -204,7 +204,7 @@ fn beside_a_server(path: &Path, clock: &Clock, missing: Missing) -> Result<Conne
 fn schema(path: &Path, missing: Missing) -> Result<i64, OpenError> {
     let exists = path.try_exists().map_err(|source| OpenError::Io { what: "looking for the database", source })?;
     match (exists, missing) {
-        (true, _) => open::refuse_what_is_newer(&open::connect(path)?),
+        (true, _) => migrations::refuse_what_is_newer(&open::connect(path)?),
         (false, Missing::Made) => Ok(0),
         (false, Missing::Refused) => Err(OpenError::Missing),
     }

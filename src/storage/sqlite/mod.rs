@@ -46,6 +46,7 @@ mod clients;
 mod guest;
 mod key_ring;
 mod live;
+mod migrations;
 mod open;
 mod opening;
 mod others;
