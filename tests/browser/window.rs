@@ -10,11 +10,8 @@ use crate::foreign::{self, Program};
 use crate::support::time::StoppedTime;
 use crate::support::{PASSWORD, TestServer};
 
-/// One browser at a time: several of them on a small machine starve everything that a test waits for, hashes above all, whose threads
-/// give way to everybody.
+/// One browser at a time: several of them on a small machine starve each other, and each is a dozen processes.
 static TURN: Mutex<()> = Mutex::const_new(());
-/// So that nobody is turned away for being slow: the longest wait that there is.
-const PATIENT: (&str, &str) = ("HASH_MAX_WAIT", "60s");
 
 /// A browser, the page's server, and Latchkey behind it.
 pub struct Window {
@@ -53,7 +50,7 @@ impl Window {
             return None;
         };
         let turn = TURN.lock().await;
-        let server = TestServer::with(&[changes, &[PATIENT]].concat()).await;
+        let server = TestServer::with(changes).await;
         let time = server.stop_time();
         pages.env("PORT", "0").env("LATCHKEY_URL", server.url(""));
         let pages = Program::start(pages);
