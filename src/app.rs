@@ -30,12 +30,16 @@ use crate::actors::attempts::Attempts;
 use crate::actors::password_hasher::Hashing;
 use crate::actors::refresh_tokens::{RefreshTokens, Sessions};
 use crate::actors::user_store::UserStore;
+use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Database, Settings, SettingsError};
 use crate::error::Error;
 use crate::events;
 use crate::handlers;
 use crate::handlers::health::Readiness;
+use crate::handlers::oauth::metadata::Metadata;
+use crate::handlers::own_pages::OwnPages;
+use crate::handlers::refresh_cookie::RefreshCookie;
 use crate::handlers::services::Services;
 use crate::lifeline::{self, Deaths};
 use crate::middleware::cors::Cors;
@@ -141,6 +145,8 @@ impl Server {
         let storage: Arc<dyn Storage> = Arc::new(engine);
         let revocations = Arc::new(Revocations::new(settings.access_token_ttl));
         storage.revocations().await?.into_iter().for_each(|revocation| revocations.publish(revocation));
+        let clients = Arc::new(Clients::default());
+        clients.replace(storage.clients().await?);
 
         // Both stores on one arbiter: it never blocks, so they never wait for each other.
         let arbiter = Arbiter::new();
@@ -155,6 +161,7 @@ impl Server {
             &arbiter.handle(),
             Arc::clone(&storage),
             Arc::clone(&revocations),
+            Arc::clone(&clients),
             clock.clone(),
             settings.limits.largest_batch,
             &watch,
@@ -179,6 +186,10 @@ impl Server {
             hashing,
             password_policy: Policy::from(settings.password_policy),
             keys: Arc::clone(&keys),
+            metadata: Metadata::of(settings.public_url.as_ref(), &settings.jwt_issuer),
+            clients,
+            refresh_cookie: RefreshCookie::new(settings.cookie_insecure),
+            own_pages: OwnPages::new(settings.public_url.as_ref(), &settings.cors_origins),
             revocations,
             clock,
             readiness: Readiness::default(),
@@ -230,9 +241,13 @@ pub fn run(settings: Settings) -> Result<(), RunError> {
         // Heard before anybody is told the address: whoever starts us may stop us as soon as they read it, and a signal
         // that nobody hears yet kills the process.
         let signals = Signals::heard().map_err(RunError::Serve)?;
+        let cookie_insecure = settings.cookie_insecure;
         let server = Server::start(settings, Clock::system()).await?;
-        announce(server.address, !server.has_users);
+        announce(server.address, !server.has_users, cookie_insecure);
         events::started(server.address);
+        if cookie_insecure {
+            events::cookies_insecure();
+        }
         let stop = signals.stop(server.key_ring.clone());
         let asked = async {
             stop.await;
@@ -339,9 +354,13 @@ fn follow_for_ever(arbiter: &ArbiterHandle, sessions: Sessions) {
     });
 }
 
-/// Says on standard output where the service listens, and while nobody has registered how to try it.
-fn announce(address: SocketAddr, is_unused: bool) {
+/// Says on standard output where the service listens, what no filter of the log may hide, and while nobody has registered how to
+/// try it.
+fn announce(address: SocketAddr, is_unused: bool, cookie_insecure: bool) {
     let mut words = format!("listening on http://{address}\n");
+    if cookie_insecure {
+        words += "\nWARNING: COOKIE_INSECURE=1: refresh cookies travel in the clear. For development on this machine only.\n";
+    }
     if is_unused {
         words += &greeting(address);
     }

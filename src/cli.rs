@@ -7,8 +7,9 @@
 //!
 //! arguments -> [`Settings`] -> logging -> the command -> exit code
 //!
-//! Accounts and sessions: `users`, `sessions`; beside a server that may run: `visit`. Which key signs: `keys`.
+//! Accounts, sessions, clients: `users`, `sessions`, `clients`; beside a server that may run: `visit`. Which key signs: `keys`.
 
+mod clients;
 mod failure;
 mod healthcheck;
 mod import;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
+use self::clients::Clients;
 use self::failure::Failure;
 use self::keys::Keys;
 use self::sessions::Sessions;
@@ -74,6 +76,14 @@ name, whatever the case, or an id; what is written like an id is never a name.
 
 Exit codes: 0 done, 1 failed, 2 wrong argument, 78 a setting was refused.";
 
+const AFTER_HELP_CLIENTS: &str = "\
+Run it as the user that the server runs as, with the same DATABASE_URL; the
+secrets are not needed. A server that runs knows of every change within a
+second. A new secret goes to standard output, once, as two lines that a shell
+reads: client_id=NAME and client_secret=SECRET.
+
+Exit codes: 0 done, 1 failed, 2 wrong argument, 78 a setting was refused.";
+
 const AFTER_HELP_KEYS: &str = "\
 Run it as the user that the server runs as, with the same settings. The ring is
 one file beside the database, or the one that KEY_RING_FILE names. A new key is
@@ -113,6 +123,9 @@ enum Command {
     /// List and end sessions, also while the server runs
     #[command(subcommand, after_help = AFTER_HELP_ACCOUNTS)]
     Sessions(Sessions),
+    /// Add, list, rotate and remove clients with a secret, which may introspect tokens, also while the server runs
+    #[command(subcommand, after_help = AFTER_HELP_CLIENTS)]
+    Clients(Clients),
     /// Add, list and retire the keys that sign tokens, also while the server runs
     #[command(subcommand, after_help = AFTER_HELP_KEYS)]
     Keys(Keys),
@@ -144,6 +157,7 @@ pub fn run() -> ExitCode {
         Command::Healthcheck { live } => healthcheck(live),
         Command::Users(command) => ended(users::run(command)),
         Command::Sessions(command) => ended(sessions::run(command)),
+        Command::Clients(command) => ended(clients::run(command)),
         Command::Keys(command) => ended(keys::run(command)),
     }
 }

@@ -13,7 +13,7 @@
 //!
 //! - `catalogue`: the names and the defaults
 //! - `effective`: what the settings come to, without the secrets
-//! - `origins`: which web origins there can be; `proxies`: which proxies are believed; `rate`: how many in a while
+//! - `origins`: which web origins there can be, the service's own among them; `proxies`: which proxies are believed; `rate`: how many in a while
 //! - `strength`: which secrets are too weak
 //! - `kept`: the file of secrets beside the database; `private_file`: how such a file is read and written
 //! - `key_ring`: where the keys are that the command line makes
@@ -41,9 +41,9 @@ use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 use self::catalogue::{
-    ACCESS_TOKEN_TTL, ALLOW_WEAK_HASH, BCRYPT_COST, CORS_ORIGINS, DATABASE_URL, HASH_MAX_WAIT, HASH_THREADS, HOST,
-    JWT_AUDIENCE, JWT_ISSUER, LOG_FORMAT, LOGIN_FAILURES, MAX_SESSIONS_PER_USER, PASSWORD_POLICY, PORT, REFRESH_GRACE,
-    REFRESH_TOKEN_TTL, REGISTRATIONS, RUST_LOG, SESSION_TTL, TRUSTED_PROXIES, WORKERS,
+    ACCESS_TOKEN_TTL, ALLOW_WEAK_HASH, BCRYPT_COST, COOKIE_INSECURE, CORS_ORIGINS, DATABASE_URL, HASH_MAX_WAIT,
+    HASH_THREADS, HOST, JWT_AUDIENCE, JWT_ISSUER, LOG_FORMAT, LOGIN_FAILURES, MAX_SESSIONS_PER_USER, PASSWORD_POLICY,
+    PORT, PUBLIC_URL, REFRESH_GRACE, REFRESH_TOKEN_TTL, REGISTRATIONS, RUST_LOG, SESSION_TTL, TRUSTED_PROXIES, WORKERS,
 };
 pub use self::effective::Effective;
 pub use self::error::SettingsError;
@@ -83,8 +83,12 @@ pub struct Settings {
     pub host: String,
     /// `PORT`: 0 picks a free one.
     pub port: u16,
+    /// `PUBLIC_URL`: the origin that clients call the service by, where the operator says so.
+    pub public_url: Option<Origin>,
     /// `CORS_ORIGINS`: the web origins whose pages may read the answers.
     pub cors_origins: Vec<Origin>,
+    /// `COOKIE_INSECURE`: refresh cookies also work over plain HTTP, for development on this machine.
+    pub cookie_insecure: bool,
     /// `DATABASE_URL`.
     pub database: Database,
     /// `JWT_SECRET`: signs and verifies HS256 access tokens.
@@ -218,7 +222,9 @@ impl Settings {
         let settings = Self {
             host: source.read(&HOST, parse::host)?,
             port: source.read(&PORT, parse::port)?,
+            public_url: source.read_or(&PUBLIC_URL, |text| origins::public_url(text).map(Some), None)?,
             cors_origins: source.read_or(&CORS_ORIGINS, origins::origins, Vec::new())?,
+            cookie_insecure: source.read(&COOKIE_INSECURE, parse::switch)?,
             key_ring: KeyRing::gather(source, &database)?,
             database,
             jwt_secret: Secret::new(Vec::new()),
@@ -253,6 +259,12 @@ impl Settings {
         }
         if self.refresh_token_ttl > self.session_ttl {
             return Err(refused(&REFRESH_TOKEN_TTL, "longer than SESSION_TTL"));
+        }
+        if self.cookie_insecure && !parse::is_loopback(&self.host) {
+            return Err(refused(
+                &COOKIE_INSECURE,
+                "for plain HTTP on this machine alone: HOST must be 127.0.0.1, ::1 or localhost",
+            ));
         }
         if self.bcrypt_cost < parse::LEAST_STRONG_COST && !allow_weak_hash {
             return Err(refused(&BCRYPT_COST, "below 10, which is for tests only; they set ALLOW_WEAK_HASH=1"));

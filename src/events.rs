@@ -7,11 +7,16 @@
 //! passwords into the name field. An event is logged once, by the handler that knows both what happened and to whom.
 //!
 //! handler, `app` -> a function below -> the log, target [`TARGET`]
+//!
+//! - `words`: what a line may say of a cause or a reason
+
+mod words;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::error::Error;
+pub use self::words::{ClientFailure, GrantedFor, LoginFailure, PasswordChangeFailure, RevocationCause, Stranger};
+use crate::clients::ClientId;
 use crate::middleware::trail::Trail;
 use crate::throttle::{Scope, Throttled};
 use crate::tokens::principal::{Principal, Role, UserId};
@@ -161,6 +166,16 @@ pub fn authorization_failed(trail: &Trail, role: Role, user: UserId, session: Se
     );
 }
 
+/// A refresh cookie came with a request that none of the service's own pages sent; `session` is the cookie's, where it is
+/// authentic. Nothing was spent.
+pub fn cross_site_refused(trail: &Trail, stranger: Stranger, session: Option<SessionId>) {
+    let session_id = session.map(tracing::field::display);
+    event!(
+        warn, trail, "malicious_cors", "failure", "a refresh cookie from another site was refused", reason = %stranger,
+        session_id
+    );
+}
+
 /// An admin gave an account other roles.
 pub fn roles_changed(trail: &Trail, by: UserId, user: UserId, from: &[Role], to: &[Role]) {
     event!(
@@ -204,10 +219,24 @@ pub fn password_change_failed(trail: &Trail, reason: PasswordChangeFailure, user
     );
 }
 
+/// A client did not prove itself. `client` is the one that has the name, if any does: people paste secrets into that field.
+pub fn client_refused(trail: &Trail, reason: ClientFailure, client: Option<&ClientId>) {
+    let client_id = client.map(tracing::field::display);
+    event!(warn, trail, "authn_client_fail", "failure", "a client did not prove itself", %reason, client_id);
+}
+
 /// The service listens.
 pub fn started(address: SocketAddr) {
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(target: TARGET, event = %"sys_startup", outcome = %"success", %version, %address, "serving");
+}
+
+/// The service serves cookies that are not for the world.
+pub fn cookies_insecure() {
+    tracing::warn!(
+        target: TARGET, event = %"cookies_insecure", outcome = %"success",
+        "COOKIE_INSECURE=1: refresh cookies travel in the clear, for development on this machine only"
+    );
 }
 
 /// The service was told to stop and did, in order.
@@ -255,115 +284,4 @@ pub struct KeysTold {
     pub access_keys: usize,
     /// How many keys of refresh tokens do.
     pub refresh_keys: usize,
-}
-
-/// What a new session was opened for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GrantedFor {
-    /// A login.
-    Login,
-    /// A password change, which ended the session that asked for it.
-    PasswordChange,
-}
-
-impl fmt::Display for GrantedFor {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Login => "login",
-            Self::PasswordChange => "password_change",
-        })
-    }
-}
-
-/// How a single session came to be ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RevocationCause {
-    /// A holder of one of its tokens logged out.
-    Logout,
-    /// Its owner picked it from the list of their sessions.
-    Revoked,
-}
-
-impl fmt::Display for RevocationCause {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Logout => "logout",
-            Self::Revoked => "revoked",
-        })
-    }
-}
-
-/// Why a login was refused: for the operator, never for the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoginFailure {
-    /// No account has this name, or none can.
-    UnknownAccount,
-    /// The account has another password.
-    WrongPassword,
-    /// The account is locked out, whatever the password.
-    Disabled,
-    /// The account changed while the password was being checked, each time it was tried.
-    AccountChanged,
-}
-
-impl fmt::Display for LoginFailure {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::UnknownAccount => "unknown_account",
-            Self::WrongPassword => "wrong_password",
-            Self::Disabled => "disabled",
-            Self::AccountChanged => "account_changed",
-        })
-    }
-}
-
-/// Why a password was not changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PasswordChangeFailure {
-    /// The current one was another.
-    WrongPassword,
-    /// The new one is outside the policy.
-    WeakPassword,
-    /// The new one is the current one.
-    UnchangedPassword,
-    /// The session that asked ended meanwhile.
-    SessionEnded,
-}
-
-impl PasswordChangeFailure {
-    /// Which of them an error is; `None` where the service itself could not do it, of which another line tells.
-    pub fn of(error: &Error) -> Option<Self> {
-        match error {
-            Error::WrongPassword => Some(Self::WrongPassword),
-            Error::WeakPassword(_) => Some(Self::WeakPassword),
-            Error::UnchangedPassword => Some(Self::UnchangedPassword),
-            Error::InvalidToken => Some(Self::SessionEnded),
-            Error::InvalidUsername
-            | Error::UsernameTaken
-            | Error::InvalidRole
-            | Error::InsufficientScope
-            | Error::LastAdmin
-            | Error::InvalidCredentials
-            | Error::AccountChanged
-            | Error::NoSuchUser
-            | Error::NoSuchSession
-            | Error::MissingToken
-            | Error::InvalidGrant(_)
-            | Error::TooManyAttempts { .. }
-            | Error::Overloaded { .. }
-            | Error::Unavailable
-            | Error::Internal(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for PasswordChangeFailure {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::WrongPassword => "wrong_password",
-            Self::WeakPassword => "weak_password",
-            Self::UnchangedPassword => "unchanged_password",
-            Self::SessionEnded => "session_ended",
-        })
-    }
 }

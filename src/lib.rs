@@ -9,12 +9,14 @@
 //! - [`storage`]: durable state, whole operations in batches
 //! - [`tokens`]: what tokens are made of, and when one buys another; pure
 //! - [`passwords`]: what may become one, hashing and checking; pure
+//! - [`clients`]: who has a secret and may ask about tokens
 //! - [`throttle`]: how often may be guessed and registered; decisions
 //! - [`config`], [`clock`], [`error`], [`lifeline`]: what everything else stands on
 
 pub mod actors;
 pub mod app;
 pub mod cli;
+pub mod clients;
 pub mod clock;
 pub mod config;
 pub mod error;

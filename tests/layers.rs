@@ -1,7 +1,7 @@
 //! The arrows of the house point down only.
 //!
-//! Reads the sources: `main -> cli -> app, logging -> handlers, middleware, events -> actors -> storage, throttle, tokens,
-//! passwords -> error, clock, config, lifeline`, and what a module must not name even sideways.
+//! Reads the sources: `main -> cli -> app, logging -> handlers, middleware, events -> actors -> storage, throttle, clients,
+//! tokens, passwords -> error, clock, config, lifeline`, and what a module must not name even sideways.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first thing that is not as it expects")]
 
 use std::fs;
@@ -14,14 +14,15 @@ const STOREYS: [&[&str]; 7] = [
     &["app", "logging"],
     &["handlers", "middleware", "events"],
     &["actors"],
-    &["storage", "throttle", "tokens", "passwords"],
+    &["storage", "throttle", "clients", "tokens", "passwords"],
     &["error", "clock", "config", "lifeline"],
 ];
 
 /// What a module must not name, crates included.
-const FORBIDDEN: [(&str, &[&str]); 8] = [
+const FORBIDDEN: [(&str, &[&str]); 9] = [
     ("tokens", &["actors", "handlers", "storage", "actix", "actix_web"]),
     ("throttle", &["actors", "handlers", "storage", "actix", "actix_web"]),
+    ("clients", &["actors", "handlers", "storage", "actix", "actix_web"]),
     ("passwords", &["actors", "handlers", "storage", "actix", "actix_web"]),
     ("storage", &["actors", "handlers", "actix", "actix_web"]),
     ("actors", &["handlers", "middleware", "actix_web"]),

@@ -20,6 +20,7 @@ use latchkey::storage::sqlite::{Rules, Sqlite};
 use latchkey::storage::{
     Client, Fence, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, UserOperation, UserOutcome,
 };
+use latchkey::tokens::grant::Transport;
 use latchkey::tokens::principal::{Role, Username};
 use latchkey::tokens::refresh::{Generation, Presented, SessionId};
 use latchkey::tokens::rotation::Policy;
@@ -220,6 +221,7 @@ impl Service {
             seen,
             stronger_hash: None,
             client: Client::default(),
+            transport: Transport::Body,
             reservation: None,
         });
         let Ok(SessionOutcome::Opened { grant, .. }) = self.session_operation(opening) else { panic!("no session") };

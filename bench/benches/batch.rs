@@ -23,7 +23,7 @@ use latchkey::storage::{
     Client, Committed, LARGEST_BATCH, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, UserAgent,
     UserOperation, UserOutcome,
 };
-use latchkey::tokens::grant::Grant;
+use latchkey::tokens::grant::{Grant, Transport};
 use latchkey::tokens::principal::{Role, Username};
 use latchkey::tokens::refresh::Presented;
 use latchkey::tokens::rotation::Policy;
@@ -131,7 +131,13 @@ fn create(number: usize) -> UserOperation {
 fn open(created: Result<UserOutcome>) -> SessionOperation {
     let Ok(UserOutcome::Created(account)) = created else { panic!("no account: {created:?}") };
     let seen = account.fence();
-    SessionOperation::Open(NewSession { seen, stronger_hash: None, client: client(), reservation: None })
+    SessionOperation::Open(NewSession {
+        seen,
+        stronger_hash: None,
+        client: client(),
+        transport: Transport::Body,
+        reservation: None,
+    })
 }
 
 fn grants(committed: Committed<SessionOutcome>) -> impl Iterator<Item = Grant> {

@@ -19,7 +19,7 @@ use latchkey::storage::{
     Client, LARGEST_BATCH, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, UserAgent, UserOperation,
     UserOutcome,
 };
-use latchkey::tokens::grant::Grant;
+use latchkey::tokens::grant::{Grant, Transport};
 use latchkey::tokens::principal::{Role, Username};
 use latchkey::tokens::refresh::SessionId;
 use tempfile::TempDir;
@@ -157,6 +157,7 @@ fn open(created: UserOutcome) -> Result<SessionOperation> {
         seen: account.fence(),
         stronger_hash: None,
         client: Client { user_agent: Some(UserAgent::of(USER_AGENT.as_bytes())), ip: Some([127, 0, 0, 1].into()) },
+        transport: Transport::Body,
         reservation: None,
     }))
 }

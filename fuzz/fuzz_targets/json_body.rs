@@ -99,7 +99,7 @@ enum Kind {
 fn kind(error: &ApiError) -> Kind {
     match error {
         ApiError::UnsupportedMediaType(Unsupported::Coding) => Kind::Coding,
-        ApiError::UnsupportedMediaType(Unsupported::ContentType) => Kind::ContentType,
+        ApiError::UnsupportedMediaType(Unsupported::ContentType(_)) => Kind::ContentType,
         ApiError::PayloadTooLarge => Kind::TooLarge,
         ApiError::RequestTimeout => Kind::TooSlow,
         ApiError::InvalidRequest { .. } => Kind::Invalid,

@@ -72,7 +72,8 @@ impl Attempts {
             UserOutcome::Attempt(outcome) => Ok(outcome),
             UserOutcome::Created(_)
             | UserOutcome::Found(_)
-            | UserOutcome::PasswordChanged(_)
+            | UserOutcome::PasswordChanged { .. }
+            | UserOutcome::AllEnded { .. }
             | UserOutcome::Administered(_)
             | UserOutcome::Changed => Err(Error::Internal("an answer to another question")),
         }

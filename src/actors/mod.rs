@@ -18,8 +18,8 @@ pub mod refresh_tokens;
 pub mod user_store;
 
 pub use crate::storage::{
-    Account, AccountChange, AskedBy, ChangedUser, Client, EndReason, Fence, LiveSession, NewSession, NewUser,
-    PasswordChange, ShownUser, UserAgent, UserPage, UserQuery,
+    Account, AccountChange, AskedBy, ChangedUser, Client, EndReason, EndedSession, Fence, LiveSession, NewSession,
+    NewUser, PasswordChange, Renewable, ShownUser, UserAgent, UserPage, UserQuery,
 };
 
 /// Asks an actor and waits. An actor that is gone, or that dropped the question, did not answer: the write may have

@@ -12,10 +12,14 @@ use futures_util::FutureExt as _;
 
 use super::ask;
 use super::group_commit::{GroupCommit, SharesCommits, commit};
+use crate::clients::Clients;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
-use crate::storage::{Client, EndReason, LiveSession, NewSession, SessionOperation, SessionOutcome, Storage, Swept};
+use crate::storage::{
+    Client, EndReason, EndedSession, LiveSession, NewSession, News, Renewable, SessionOperation, SessionOutcome,
+    Storage, Swept,
+};
 use crate::tokens::grant::Grant;
 use crate::tokens::principal::UserId;
 use crate::tokens::refresh::{Presented, SessionId};
@@ -29,6 +33,7 @@ pub struct RefreshTokens {
     group: GroupCommit<SessionOperation, SessionOutcome>,
     storage: Arc<dyn Storage>,
     revocations: Arc<Revocations>,
+    clients: Arc<Clients>,
     clock: Clock,
     /// When the map of endings was last rid of what no access token can outlive.
     pruned_at: Timestamp,
@@ -41,6 +46,7 @@ impl RefreshTokens {
         arbiter: &ArbiterHandle,
         storage: Arc<dyn Storage>,
         revocations: Arc<Revocations>,
+        clients: Arc<Clients>,
         clock: Clock,
         largest_batch: usize,
         watch: &Watch,
@@ -50,7 +56,7 @@ impl RefreshTokens {
             let engine = Arc::clone(&storage);
             let group = GroupCommit::new(largest_batch, move |batch| engine.sessions(batch), Arc::clone(&revocations));
             let pruned_at = clock.now();
-            Self { group, storage, revocations, clock, pruned_at, _lifeline: lifeline }
+            Self { group, storage, revocations, clients, clock, pruned_at, _lifeline: lifeline }
         }))
     }
 }
@@ -126,15 +132,20 @@ impl Sessions {
         }
     }
 
-    /// Ends a session; one that is over or unknown stays as it is. Whose it was, if it was live until now.
-    pub async fn end(&self, session: SessionId, reason: EndReason) -> Result<Option<UserId>> {
+    /// Ends a session; one that is over or unknown stays as it is. Which it was, if it was live until now.
+    pub async fn end(&self, session: SessionId, reason: EndReason) -> Result<Option<EndedSession>> {
         self.ending(SessionOperation::End { session, reason }).await
     }
 
-    /// Ends a session of a user who asks under another or the same; one that is over stays as it is. Whose it was, if it was
+    /// Ends a session of a user who asks under another or the same; one that is over stays as it is. Which it was, if it was
     /// live until now. Errors: [`Error::InvalidToken`] where the session that asks is over, [`Error::NoSuchSession`] where the
     /// user has none of this id.
-    pub async fn end_own(&self, owner: UserId, asked_by: SessionId, session: SessionId) -> Result<Option<UserId>> {
+    pub async fn end_own(
+        &self,
+        owner: UserId,
+        asked_by: SessionId,
+        session: SessionId,
+    ) -> Result<Option<EndedSession>> {
         self.ending(SessionOperation::EndOwn { owner, asked_by, session }).await
     }
 
@@ -143,13 +154,18 @@ impl Sessions {
         ask(&self.0, List(user)).await
     }
 
+    /// What renewing with this token now would be granted for; `None` where it would be refused. Nothing is spent and nothing ends.
+    pub async fn inspect(&self, presented: Presented) -> Result<Option<Renewable>> {
+        ask(&self.0, Inspect(presented)).await
+    }
+
     /// Takes one step of the sweeper, and forgets the endings that no access token can outlive.
     pub async fn sweep(&self) -> Result<Swept> {
         ask(&self.0, Sweep).await
     }
 
-    /// Learns what other processes ended since it last asked; their access tokens are refused from the answer on. How many
-    /// endings were read.
+    /// Learns what other processes ended and which clients they changed since it last asked: from the answer on access tokens of
+    /// what ended are refused, and clients are who they are now. How many endings were read.
     pub async fn follow(&self) -> Result<usize> {
         ask(&self.0, Follow).await
     }
@@ -164,9 +180,9 @@ impl Sessions {
         ask(&self.0, Ping).await
     }
 
-    async fn ending(&self, operation: SessionOperation) -> Result<Option<UserId>> {
+    async fn ending(&self, operation: SessionOperation) -> Result<Option<EndedSession>> {
         match self.ask(operation).await? {
-            SessionOutcome::Ended { owner } => Ok(owner),
+            SessionOutcome::Ended { session } => Ok(session),
             SessionOutcome::Granted(_)
             | SessionOutcome::Opened { .. }
             | SessionOutcome::Expired { .. }
@@ -224,6 +240,19 @@ impl Handler<List> for RefreshTokens {
     }
 }
 
+/// Changes nothing; answers with what presenting a token would be granted for.
+#[derive(Message)]
+#[rtype(result = "Result<Option<Renewable>>")]
+struct Inspect(Presented);
+
+impl Handler<Inspect> for RefreshTokens {
+    type Result = ResponseFuture<Result<Option<Renewable>>>;
+
+    fn handle(&mut self, Inspect(presented): Inspect, _: &mut Self::Context) -> Self::Result {
+        self.storage.renewable(presented).boxed_local()
+    }
+}
+
 /// Removes a few rows that were over for long.
 #[derive(Message)]
 #[rtype(result = "Result<Swept>")]
@@ -243,7 +272,7 @@ impl Handler<Sweep> for RefreshTokens {
     }
 }
 
-/// Publishes the endings of other processes, as a commit's own are: before it is answered.
+/// Publishes the endings of other processes, as a commit's own are, and the clients that they left: before it is answered.
 #[derive(Message)]
 #[rtype(result = "Result<usize>")]
 struct Follow;
@@ -252,11 +281,12 @@ impl Handler<Follow> for RefreshTokens {
     type Result = ResponseFuture<Result<usize>>;
 
     fn handle(&mut self, _: Follow, _: &mut Self::Context) -> Self::Result {
-        let endings = self.storage.endings_of_others();
-        let revocations = Arc::clone(&self.revocations);
+        let news = self.storage.news_of_others();
+        let (revocations, clients) = (Arc::clone(&self.revocations), Arc::clone(&self.clients));
         async move {
-            let endings = endings.await?;
+            let Some(News { endings, clients: all }) = news.await? else { return Ok(0) };
             endings.iter().for_each(|ending| revocations.publish(*ending));
+            clients.replace(all);
             Ok(endings.len())
         }
         .boxed_local()

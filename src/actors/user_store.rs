@@ -16,7 +16,7 @@ use crate::storage::{
     Account, AccountChange, Act, Administration, AskedBy, ChangedUser, Fence, NewUser, PasswordChange, ShownUser,
     Storage, UserOperation, UserOutcome, UserPage, UserQuery,
 };
-use crate::tokens::grant::Grant;
+use crate::tokens::grant::{Grant, Transport};
 use crate::tokens::principal::{Role, UserId, Username};
 use crate::tokens::refresh::SessionId;
 use crate::tokens::revocation::Revocations;
@@ -69,7 +69,8 @@ impl Users {
         match self.ask(UserOperation::Create(user)).await? {
             UserOutcome::Created(account) => Ok(account),
             UserOutcome::Found(_)
-            | UserOutcome::PasswordChanged(_)
+            | UserOutcome::PasswordChanged { .. }
+            | UserOutcome::AllEnded { .. }
             | UserOutcome::Administered(_)
             | UserOutcome::Changed
             | UserOutcome::Attempt(_) => Err(Error::Internal("an answer to another question")),
@@ -81,29 +82,33 @@ impl Users {
         match self.ask(UserOperation::Find(name)).await? {
             UserOutcome::Found(account) => Ok(account),
             UserOutcome::Created(_)
-            | UserOutcome::PasswordChanged(_)
+            | UserOutcome::PasswordChanged { .. }
+            | UserOutcome::AllEnded { .. }
             | UserOutcome::Administered(_)
             | UserOutcome::Changed
             | UserOutcome::Attempt(_) => Err(Error::Internal("an answer to another question")),
         }
     }
 
-    /// Sets a new password, ends every session and opens one. Errors: [`Error::InvalidToken`] where the session that asks is
-    /// over, [`Error::AccountChanged`] where the account is no longer what the old password was checked against.
-    pub async fn change_password(&self, change: PasswordChange) -> Result<Grant> {
+    /// Sets a new password, ends every session and opens one, of the transport of the one that asks. Errors:
+    /// [`Error::InvalidToken`] where the session that asks is over, [`Error::AccountChanged`] where the account is no longer
+    /// what the old password was checked against.
+    pub async fn change_password(&self, change: PasswordChange) -> Result<(Grant, Transport)> {
         match self.ask(UserOperation::ChangePassword(change)).await? {
-            UserOutcome::PasswordChanged(grant) => Ok(grant),
+            UserOutcome::PasswordChanged { grant, transport } => Ok((grant, transport)),
             UserOutcome::Created(_)
             | UserOutcome::Found(_)
+            | UserOutcome::AllEnded { .. }
             | UserOutcome::Administered(_)
             | UserOutcome::Changed
             | UserOutcome::Attempt(_) => Err(Error::Internal("an answer to another question")),
         }
     }
 
-    /// Ends every session of a user who asks under one of them. Errors: [`Error::InvalidToken`] where that one is over.
-    pub async fn end_sessions(&self, user: UserId, asked_by: SessionId) -> Result<()> {
-        self.ask(UserOperation::EndSessions { user, asked_by }).await.map(|_| ())
+    /// Ends every session of a user who asks under one of them, and says of which transport that one was. Errors:
+    /// [`Error::InvalidToken`] where it is over.
+    pub async fn end_sessions(&self, user: UserId, asked_by: SessionId) -> Result<Transport> {
+        self.ending_all(UserOperation::EndSessions { user, asked_by }).await
     }
 
     /// Changes an account for an admin, or for the operator of this host. Errors: [`Error::InvalidToken`] where whoever asks may
@@ -113,7 +118,8 @@ impl Users {
             UserOutcome::Administered(changed) => Ok(changed),
             UserOutcome::Created(_)
             | UserOutcome::Found(_)
-            | UserOutcome::PasswordChanged(_)
+            | UserOutcome::PasswordChanged { .. }
+            | UserOutcome::AllEnded { .. }
             | UserOutcome::Changed
             | UserOutcome::Attempt(_) => Err(Error::Internal("an answer to another question")),
         }
@@ -149,15 +155,28 @@ impl Users {
         ask(&self.0, Show(user)).await?.ok_or(Error::NoSuchUser)
     }
 
-    /// Removes an account for its owner. Errors: [`Error::InvalidToken`] where the session that asks is over,
-    /// [`Error::AccountChanged`] where the account is no longer what the password was checked against, [`Error::LastAdmin`].
-    pub async fn delete_own(&self, seen: Fence, asked_by: SessionId) -> Result<()> {
-        self.ask(UserOperation::DeleteOwn { seen, asked_by }).await.map(|_| ())
+    /// Removes an account for its owner, and says of which transport the session was that asks. Errors: [`Error::InvalidToken`]
+    /// where the session that asks is over, [`Error::AccountChanged`] where the account is no longer what the password was
+    /// checked against, [`Error::LastAdmin`].
+    pub async fn delete_own(&self, seen: Fence, asked_by: SessionId) -> Result<Transport> {
+        self.ending_all(UserOperation::DeleteOwn { seen, asked_by }).await
     }
 
     /// Answers where the actor and the storage behind it do.
     pub async fn ping(&self) -> Result<()> {
         ask(&self.0, Ping).await
+    }
+
+    async fn ending_all(&self, operation: UserOperation) -> Result<Transport> {
+        match self.ask(operation).await? {
+            UserOutcome::AllEnded { transport } => Ok(transport),
+            UserOutcome::Created(_)
+            | UserOutcome::Found(_)
+            | UserOutcome::PasswordChanged { .. }
+            | UserOutcome::Administered(_)
+            | UserOutcome::Changed
+            | UserOutcome::Attempt(_) => Err(Error::Internal("an answer to another question")),
+        }
     }
 
     async fn administer(&self, by: Option<AskedBy>, user: UserId, act: Act) -> Result<UserOutcome> {

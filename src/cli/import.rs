@@ -168,7 +168,8 @@ impl Import {
             }
             Ok(UserOutcome::Created(_) | UserOutcome::Found(None)) => self.report.new += 1,
             Ok(
-                UserOutcome::PasswordChanged(_)
+                UserOutcome::PasswordChanged { .. }
+                | UserOutcome::AllEnded { .. }
                 | UserOutcome::Administered(_)
                 | UserOutcome::Changed
                 | UserOutcome::Attempt(_),

@@ -105,7 +105,7 @@ fn revoke(visit: &Visit, session: SessionId) -> Result<(), Failure> {
     let (committed, _) = visit.guest.sessions(vec![operation])?;
     let outcome = committed.outcomes.into_iter().next().unwrap_or(Err(Error::Unavailable));
     let ended = outcome.map_err(|error| Failure::about(&session, &error))?;
-    if let SessionOutcome::Ended { owner: Some(_) } = ended {
+    if let SessionOutcome::Ended { session: Some(_) } = ended {
         answer(&format!("{session}: over\n"));
         return Ok(());
     }

@@ -18,7 +18,9 @@ const fn setting(name: &'static str, default: &'static str) -> Setting {
 
 pub(super) const HOST: Setting = setting("HOST", "127.0.0.1");
 pub(super) const PORT: Setting = setting("PORT", "3000");
+pub(super) const PUBLIC_URL: Setting = setting("PUBLIC_URL", "");
 pub(super) const CORS_ORIGINS: Setting = setting("CORS_ORIGINS", "");
+pub(super) const COOKIE_INSECURE: Setting = setting("COOKIE_INSECURE", "0");
 pub(super) const DATABASE_URL: Setting = setting("DATABASE_URL", "sqlite://data/latchkey.db");
 pub(super) const JWT_SECRET: Setting = setting("JWT_SECRET", "");
 pub(super) const JWT_SECRET_FILE: Setting = setting("JWT_SECRET_FILE", "");
@@ -46,10 +48,12 @@ pub(super) const LOG_FORMAT: Setting = setting("LOG_FORMAT", "text");
 pub(super) const RUST_LOG: Setting = setting("RUST_LOG", "info");
 
 /// Every setting there is, in the order of `.env.example`.
-pub(super) const ALL: [Setting; 28] = [
+pub(super) const ALL: [Setting; 30] = [
     HOST,
     PORT,
+    PUBLIC_URL,
     CORS_ORIGINS,
+    COOKIE_INSECURE,
     DATABASE_URL,
     JWT_SECRET,
     JWT_SECRET_FILE,

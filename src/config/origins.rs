@@ -1,4 +1,4 @@
-//! Which web origins may read the answers: `CORS_ORIGINS`.
+//! Which web origins may read the answers, and which is the service's own: `CORS_ORIGINS`, `PUBLIC_URL`.
 //!
 //! Owns one rule: an origin is accepted only as a browser would send it, byte by byte, because it is compared so. What no
 //! browser sends would never match, and the operator would look for the fault elsewhere; what matches too much (`*`, `null`)
@@ -7,13 +7,16 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use super::parse::is_host_name;
+use super::parse::{is_host_name, is_loopback};
 use super::source::Parsed;
 
 /// More than anybody lists by hand; above it the list is something else. Every request's `Origin` is compared with each.
 const MOST_ORIGINS: usize = 100;
 const MALFORMED: &str =
     "not origins such as https://app.example.org or http://localhost:5173 between commas (a scheme, a host, no path)";
+
+const NO_PUBLIC_URL: &str = "not a URL such as https://id.example.org: https, a host, perhaps a port that is not the usual \
+                             one, in lower case, and nothing behind it";
 
 /// `scheme://host[:port]`, as a browser sends it (RFC 6454 §6.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +26,11 @@ impl Origin {
     /// The text that a browser sends.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is spoken to over TLS.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https://")
     }
 }
 
@@ -38,6 +46,28 @@ impl FromStr for Origin {
 pub(super) fn origins(text: &str) -> Parsed<Vec<Origin>> {
     let origins: Vec<Origin> = text.split(',').map(|item| origin(item.trim_matches(' '))).collect::<Parsed<_>>()?;
     if origins.len() > MOST_ORIGINS { Err("more than 100 origins") } else { Ok(origins) }
+}
+
+/// The service's own origin, as a URL: one slash may stand at its end, as address bars show it.
+///
+/// Over plain HTTP anybody on the way reads passwords and tokens, and browsers keep no `__Host-` cookie that came so. Only
+/// what never leaves a machine may do without TLS.
+pub(super) fn public_url(text: &str) -> Parsed<Origin> {
+    let origin = origin(text.strip_suffix('/').unwrap_or(text)).map_err(|_| NO_PUBLIC_URL)?;
+    match origin.0.split_once("://") {
+        Some(("https", _)) => Ok(origin),
+        Some(("http", authority)) if names_this_machine(host_and_port(authority).0) => Ok(origin),
+        Some(("http", _)) => {
+            Err("http is for a loopback host alone (http://localhost:3000); elsewhere it must be https")
+        }
+        _ => Err(NO_PUBLIC_URL),
+    }
+}
+
+/// A loopback host as a URL writes it; `*.localhost` too, which browsers never look up (RFC 6761 §6.3).
+fn names_this_machine(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    is_loopback(bare) || bare.ends_with(".localhost")
 }
 
 fn origin(text: &str) -> Parsed<Origin> {
@@ -167,5 +197,68 @@ mod tests {
             assert!(origins(text).is_err(), "{text:?}");
         }
         assert!(origins(&vec!["https://a.example"; 101].join(",")).is_err());
+    }
+
+    #[test]
+    fn a_public_url_is_an_origin_with_a_slash_at_its_end_or_without() {
+        for (text, kept) in [
+            ("https://id.example.org", "https://id.example.org"),
+            ("https://id.example.org/", "https://id.example.org"),
+            ("https://id.example.org:8443/", "https://id.example.org:8443"),
+            ("https://192.0.2.1", "https://192.0.2.1"),
+            ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
+        ] {
+            let url = public_url(text).unwrap();
+            assert_eq!((url.as_str(), url.is_https()), (kept, true));
+        }
+    }
+
+    #[test]
+    fn plain_http_is_for_a_loopback_host_alone_and_the_refusal_says_so() {
+        for text in [
+            "http://localhost:3000",
+            "http://127.0.0.1",
+            "http://127.8.9.1:81",
+            "http://[::1]:3000/",
+            "http://a.localhost",
+        ] {
+            assert!(!public_url(text).unwrap().is_https(), "{text}");
+        }
+        for text in [
+            "http://id.example.org",
+            "http://192.0.2.1",
+            "http://0.0.0.0",
+            "http://localhost.example",
+            "http://xlocalhost",
+        ] {
+            assert!(public_url(text).unwrap_err().contains("loopback"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_is_nothing_more_than_an_origin() {
+        for text in [
+            "",
+            "/",
+            "id.example.org",
+            "https://",
+            "https:///",
+            "https://id.example.org//",
+            "https://id.example.org/auth",
+            "https://id.example.org?x",
+            "https://id.example.org/?x",
+            "https://id.example.org#x",
+            "https://user@id.example.org",
+            "https://user:password@id.example.org",
+            "https://ID.example.org",
+            "https://id.example.org:443",
+            "https://a.example,https://b.example",
+            "*",
+            "null",
+            "ws://id.example.org",
+            "capacitor://localhost",
+        ] {
+            assert_eq!(public_url(text), Err(NO_PUBLIC_URL), "{text:?}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the limits of every single value; how two of them go together is `Settings::agree`'s business.
 //! Pure: text in, a value or a reason out. The reason is fixed text, so it cannot repeat the value.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -63,6 +63,12 @@ pub(super) fn is_host_name(text: &str) -> bool {
     let label = |label: &str| !label.is_empty() && !label.starts_with('-') && label.bytes().all(name);
     let digits = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
     text.len() <= LONGEST_HOST && text.split('.').all(label) && !text.rsplit('.').next().is_some_and(digits)
+}
+
+/// Whether only this machine reaches a server that binds this: an address of the loopback network, or the name that stands
+/// for one (RFC 6761 §6.3). Any other name may resolve to anything.
+pub(super) fn is_loopback(host: &str) -> bool {
+    host.parse::<IpAddr>().map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
 }
 
 /// 0 lets the system pick.

@@ -1,7 +1,7 @@
 //! `POST /api/delete_account`: the caller's account, its sessions and its tokens end. Behind `authenticate`.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, ReqData};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use crate::actors::Fence;
@@ -10,11 +10,13 @@ use crate::events;
 use crate::handlers::current_password;
 use crate::handlers::error::ApiError;
 use crate::handlers::json::{Json, RequestBody};
+use crate::handlers::refresh_cookie::{Carried, ended};
 use crate::handlers::services::Services;
 use crate::handlers::unstoppable::to_the_end;
 use crate::middleware::trail::Trail;
 use crate::passwords::Submitted;
 use crate::tokens::access::Identity;
+use crate::tokens::grant::Transport;
 use crate::tokens::refresh::SessionId;
 
 /// What a deletion takes.
@@ -31,19 +33,21 @@ impl RequestBody for Confirmation {
 pub async fn delete_account(
     services: Data<Services>,
     trail: Trail,
+    request: HttpRequest,
     caller: ReqData<Identity>,
     body: Json<Confirmation>,
 ) -> std::result::Result<HttpResponse, ApiError> {
-    current_password::confirmed(&services, &trail, &caller, &body.password, async |account| {
+    let carried = Carried::by(&services, request.headers()).of_any_session_of(&services, &caller).await;
+    let transport = current_password::confirmed(&services, &trail, &caller, &body.password, async |account| {
         to_the_end(delete(services.clone(), trail.clone(), account.fence(), caller.session)).await
     })
     .await?;
-    Ok(HttpResponse::NoContent().finish())
+    Ok(ended(&services, carried.goes_with(caller.session, transport))?)
 }
 
-async fn delete(services: Data<Services>, trail: Trail, seen: Fence, asked_by: SessionId) -> Result<()> {
+async fn delete(services: Data<Services>, trail: Trail, seen: Fence, asked_by: SessionId) -> Result<Transport> {
     let user = seen.user;
-    services.users.delete_own(seen, asked_by).await?;
+    let transport = services.users.delete_own(seen, asked_by).await?;
     events::user_deleted(&trail, user, asked_by);
-    Ok(())
+    Ok(transport)
 }

@@ -8,7 +8,6 @@
 //! [`Error`] or a refusal of the HTTP side -> [`ApiError`] -> [`Problem`] + detail + headers -> `application/problem+json`
 
 use std::borrow::Cow;
-use std::fmt;
 use std::time::Duration;
 
 use actix_web::body::BoxBody;
@@ -16,6 +15,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 
+pub use super::body_headers::{Media, Unsupported};
+use super::oauth::Refusal;
 use super::problem::{self, Problem};
 use crate::error::{Error, PasswordRefusal};
 
@@ -53,6 +54,9 @@ pub enum ApiError {
         /// What is wrong, without a word of the input.
         detail: &'static str,
     },
+    /// A refresh cookie that none of our own pages sent.
+    #[error("a cookie from another site")]
+    CrossSite,
     /// Nothing has this address.
     #[error("not found")]
     NotFound,
@@ -71,24 +75,9 @@ pub enum ApiError {
     /// The body is in a form that is not read here.
     #[error("the request's body is in an unsupported form: {0}")]
     UnsupportedMediaType(Unsupported),
-}
-
-/// What about a body is unsupported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unsupported {
-    /// Its declared type is not JSON in UTF-8.
-    ContentType,
-    /// It is compressed or otherwise coded.
-    Coding,
-}
-
-impl fmt::Display for Unsupported {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::ContentType => "content type",
-            Self::Coding => "content coding",
-        })
-    }
+    /// By a rule of the OAuth standards, in their words: only their calls refuse so, and `oauth::error` renders it.
+    #[error("{}", .0.detail())]
+    OAuth(Refusal),
 }
 
 impl ApiError {
@@ -110,7 +99,7 @@ impl ApiError {
             }
             StatusCode::REQUEST_TIMEOUT => Self::RequestTimeout,
             StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType(Unsupported::ContentType),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType(Unsupported::ContentType(Media::Json)),
             StatusCode::SERVICE_UNAVAILABLE => Error::Unavailable.into(),
             other if other.is_client_error() => Self::invalid_request("The request could not be understood."),
             _ => Error::Internal("an error of the framework").into(),
@@ -118,7 +107,7 @@ impl ApiError {
     }
 
     /// The table: the problem that this error is, and what to say about it this time.
-    fn entry(&self) -> (&'static Problem, Cow<'static, str>) {
+    pub(super) fn entry(&self) -> (&'static Problem, Cow<'static, str>) {
         match self {
             Self::Domain(error) => domain_entry(error),
             Self::InvalidRequest { detail } => (&problem::INVALID_REQUEST, detail.clone()),
@@ -126,40 +115,47 @@ impl ApiError {
             Self::NotReady { failing } => {
                 (&problem::UNAVAILABLE, format!("These parts do not answer: {failing}.").into())
             }
+            Self::CrossSite => {
+                (&problem::CROSS_SITE, "The refresh cookie did not come from a page of this service.".into())
+            }
             Self::NotFound => (&problem::NOT_FOUND, "There is nothing at this address.".into()),
             Self::MethodNotAllowed { .. } => {
                 (&problem::METHOD_NOT_ALLOWED, "This address does not answer to this method.".into())
             }
             Self::RequestTimeout => (&problem::REQUEST_TIMEOUT, "The request's body did not arrive in time.".into()),
             Self::PayloadTooLarge => (&problem::PAYLOAD_TOO_LARGE, "The request's body is longer than 16 KiB.".into()),
-            Self::UnsupportedMediaType(Unsupported::ContentType) => {
-                (&problem::UNSUPPORTED_MEDIA_TYPE, "The request's body must be application/json in UTF-8.".into())
-            }
+            Self::UnsupportedMediaType(Unsupported::ContentType(media)) => (
+                &problem::UNSUPPORTED_MEDIA_TYPE,
+                format!("The request's body must be {} in UTF-8.", media.name()).into(),
+            ),
             Self::UnsupportedMediaType(Unsupported::Coding) => {
                 (&problem::UNSUPPORTED_MEDIA_TYPE, "The request's body must not be compressed.".into())
             }
+            Self::OAuth(refusal) => (&problem::INVALID_REQUEST, refusal.detail().into()),
         }
     }
 
     /// The header that tells a client how to do better, where there is one.
-    fn advice(&self) -> Option<(HeaderName, HeaderValue)> {
+    pub(super) fn advice(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
             Self::Domain(error) => domain_advice(error),
             Self::MalformedAuthorization { .. } => Some((header::WWW_AUTHENTICATE, CHALLENGE_REQUEST)),
             Self::MethodNotAllowed { allow } => {
                 HeaderValue::from_str(allow).ok().map(|methods| (header::ALLOW, methods))
             }
-            Self::UnsupportedMediaType(Unsupported::ContentType) => {
-                Some((header::ACCEPT, HeaderValue::from_static("application/json")))
+            Self::UnsupportedMediaType(Unsupported::ContentType(media)) => {
+                Some((header::ACCEPT, HeaderValue::from_static(media.name())))
             }
             Self::UnsupportedMediaType(Unsupported::Coding) => {
                 Some((header::ACCEPT_ENCODING, HeaderValue::from_static("identity")))
             }
             Self::NotReady { .. }
             | Self::InvalidRequest { .. }
+            | Self::CrossSite
             | Self::NotFound
             | Self::RequestTimeout
-            | Self::PayloadTooLarge => None,
+            | Self::PayloadTooLarge
+            | Self::OAuth(_) => None,
         }
     }
 
@@ -332,7 +328,7 @@ mod tests {
             (ApiError::RequestTimeout, 408, "request_timeout", "", ""),
             (ApiError::PayloadTooLarge, 413, "payload_too_large", "", ""),
             (
-                ApiError::UnsupportedMediaType(Unsupported::ContentType),
+                ApiError::UnsupportedMediaType(Unsupported::ContentType(Media::Json)),
                 415,
                 "unsupported_media_type",
                 "accept",

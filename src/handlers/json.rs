@@ -1,34 +1,26 @@
 //! JSON bodies, in and out.
 //!
-//! Owns the contract's rules about a request's body: declared as JSON in UTF-8, not compressed, at most 16 KiB, all of it
-//! within the time limit, one object, each member once. A refusal never repeats a byte of the body: the parser's own messages
-//! quote values, so they are dropped and the expected shape is told instead. Bodies hold passwords and tokens: the one copy
-//! that is made here is wiped after parsing (the network buffer before it is actix's and is not).
+//! Owns the contract's rules about JSON in a request: one object, in UTF-8, each member once. A refusal never repeats a byte of
+//! the body: the parser's own messages quote values, so they are dropped and the expected shape is told instead.
 //!
-//! headers (`body_headers`) -> bytes within the limits -> one object -> `T`; members that `T` has no field for are ignored
+//! bytes within the limits (`body`) -> one object -> `T`; members that `T` has no field for are ignored
 
 use std::future::ready;
 use std::ops::Deref;
-use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
-use actix_web::http::header::ContentType;
+use actix_web::http::header::{ContentType, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
-use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
-use zeroize::Zeroizing;
 
-use super::body_headers::{announces_body, check_form, declared_length};
+use super::body::Arriving;
+use super::body_headers::{Media, announces_body, check_declaration};
 use super::error::ApiError;
-use crate::config::Limits;
 use crate::error::Error;
-
-/// The longest body that is read, in bytes; the contract fixes it. No call comes near: two passwords are a few hundred.
-const LONGEST_BODY: usize = 16 * 1024;
 
 /// What a call takes as its body. Deserialise it by derive and without `flatten`: derived code refuses a member that comes
 /// twice, which a proxy and we might otherwise read differently.
@@ -43,6 +35,20 @@ pub struct Json<T>(pub T);
 /// The body of a call that may come without one.
 pub struct OptionalJson<T>(pub Option<T>);
 
+impl<T: RequestBody> OptionalJson<T> {
+    /// The body of a call that turned out not to do without one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Json`] where there is none.
+    pub(super) fn required(self, headers: &HeaderMap) -> Result<T, ApiError> {
+        match self.0 {
+            Some(body) => Ok(body),
+            None => Err(check_declaration(headers, Media::Json).err().unwrap_or_else(wrong_shape::<T>)),
+        }
+    }
+}
+
 impl<T> Deref for Json<T> {
     type Target = T;
 
@@ -56,7 +62,7 @@ impl<T: RequestBody> FromRequest for Json<T> {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let arriving = Arriving::of(request, payload);
+        let arriving = Arriving::of(request, payload, Media::Json);
         Box::pin(async move { Ok(Self(parse(&arriving?.whole().await?)?)) })
     }
 }
@@ -70,7 +76,7 @@ impl<T: RequestBody> FromRequest for OptionalJson<T> {
         if !announces_body(request.headers()) {
             return Box::pin(ready(Ok(Self(None))));
         }
-        let arriving = Arriving::of(request, payload);
+        let arriving = Arriving::of(request, payload, Media::Json);
         Box::pin(async move {
             let body = arriving?.whole().await?;
             // A chunked body only shows by ending that it was empty.
@@ -88,47 +94,6 @@ impl<T: Serialize> Responder for Json<T> {
             Err(_) => HttpResponse::from_error(ApiError::from(Error::Internal("an answer that is not JSON"))),
         }
     }
-}
-
-/// A body that passed everything its headers can say, and is not here yet.
-struct Arriving {
-    payload: Payload,
-    /// How many bytes it will have at most.
-    longest: usize,
-    within: Duration,
-}
-
-impl Arriving {
-    fn of(request: &HttpRequest, payload: &mut Payload) -> Result<Self, ApiError> {
-        let headers = request.headers();
-        check_form(headers)?;
-        let longest = declared_length(headers).unwrap_or(LONGEST_BODY);
-        if longest > LONGEST_BODY {
-            return Err(ApiError::PayloadTooLarge);
-        }
-        let limits = request.app_data::<Limits>().copied().unwrap_or_default();
-        Ok(Self { payload: payload.take(), longest, within: limits.body_timeout })
-    }
-
-    /// The whole body, within its size and its time. One deadline for all of it: a limit on each pause would let a client
-    /// that sends a byte now and then hold a connection for as long as it likes.
-    async fn whole(self) -> Result<Zeroizing<Vec<u8>>, ApiError> {
-        let reading = read(self.payload, self.longest);
-        tokio::time::timeout(self.within, reading).await.unwrap_or(Err(ApiError::RequestTimeout))
-    }
-}
-
-async fn read(mut payload: Payload, longest: usize) -> Result<Zeroizing<Vec<u8>>, ApiError> {
-    // Reserved at once: a vector that grows leaves copies behind which nobody wipes.
-    let mut body = Zeroizing::new(Vec::with_capacity(longest));
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| ApiError::invalid_request("The body ended early or is framed wrongly."))?;
-        if chunk.len() > LONGEST_BODY.saturating_sub(body.len()) {
-            return Err(ApiError::PayloadTooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 fn parse<T: RequestBody>(body: &[u8]) -> Result<T, ApiError> {
@@ -156,6 +121,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::handlers::body::LONGEST_BODY;
 
     #[derive(Debug, PartialEq, Deserialize)]
     struct Credentials {

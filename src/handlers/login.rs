@@ -16,12 +16,13 @@ use crate::error::Error;
 use crate::events::{self, GrantedFor, LoginFailure};
 use crate::handlers::attempt::Attempt;
 use crate::handlers::error::ApiError;
+use crate::handlers::issued::Issued;
 use crate::handlers::json::{Json, RequestBody};
-use crate::handlers::services::{Services, TokenResponse};
+use crate::handlers::services::Services;
 use crate::handlers::unstoppable::to_the_end;
 use crate::middleware::trail::Trail;
 use crate::passwords::{Checked, Password, Submitted};
-use crate::tokens::grant::Grant;
+use crate::tokens::grant::{Grant, Transport};
 use crate::tokens::principal::{Principal, Username};
 
 /// How often a login begins anew when the account changed under it: a rehash by a parallel login is one change, and the
@@ -33,10 +34,13 @@ const TRIES: usize = 3;
 pub struct Credentials {
     username: String,
     password: Submitted,
+    /// How the client wants its refresh tokens.
+    #[serde(default)]
+    transport: Transport,
 }
 
 impl RequestBody for Credentials {
-    const SHAPE: &'static str = r#"{"username": string, "password": string}"#;
+    const SHAPE: &'static str = r#"{"username": string, "password": string, "transport"?: "body" or "cookie"}"#;
 }
 
 /// Opens a session: credentials in, a pair of tokens out.
@@ -45,18 +49,19 @@ pub async fn login(
     trail: Trail,
     client: Client,
     body: Json<Credentials>,
-) -> Result<Json<TokenResponse>, ApiError> {
+) -> Result<Issued, ApiError> {
     // The permit comes first, so that a flood never reaches the store.
     let permit = services.hashing.admit()?;
     let (attempt, account) = Attempt::begin(&services, &trail, &body.username).await?;
-    let login = Login { services: &services, trail: &trail, attempt: &attempt, client };
+    let transport = body.transport;
+    let login = Login { services: &services, trail: &trail, attempt: &attempt, client, transport };
     let mut tried = login.open_session(permit, account, &body.password).await?;
     for _ in 1..TRIES {
         let Tried::Failed { reason: LoginFailure::AccountChanged, .. } = tried else { break };
         tried = login.begin_anew(&body).await?;
     }
     match tried {
-        Tried::Opened(grant) => Ok(Json(services.issue(&grant)?.saying("Logged in successfully!"))),
+        Tried::Opened(grant) => Ok(services.issue(&grant, transport)?.saying("Logged in successfully!")),
         Tried::Failed { reason, account } => {
             events::login_failed(&trail, reason, account.as_ref());
             Err(Error::InvalidCredentials.into())
@@ -80,6 +85,7 @@ struct Login<'a> {
     trail: &'a Trail,
     attempt: &'a Attempt,
     client: Client,
+    transport: Transport,
 }
 
 impl Login<'_> {
@@ -116,6 +122,7 @@ impl Login<'_> {
             seen: account.fence(),
             stronger_hash,
             client: self.client,
+            transport: self.transport,
             reservation: self.attempt.reservation(),
         };
         match to_the_end(open(self.services.clone(), self.trail.clone(), session)).await {

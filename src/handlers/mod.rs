@@ -7,7 +7,10 @@
 //!   [`sessions`], [`password`], [`delete_account`], [`admin_users`], [`administration`], [`jwks`], [`health`], [`problems`]
 //! - [`services`]: what they ask
 //! - [`routes`]: how a path gets its methods, and what answers elsewhere
-//! - [`json`]: request bodies and answers
+//! - [`oauth`]: the calls of the OAuth standards, and their errors
+//! - [`json`]: request bodies and answers; [`form`]: the bodies of the standards; `body`: the bytes of either
+//! - [`issued`]: a pair of tokens as an answer
+//! - [`refresh_cookie`]: refresh tokens in a cookie; [`own_pages`]: who may send it
 //! - [`attempt`]: what every call begins that checks a password
 //! - `client`: where a request comes from
 //! - `current_password`: the password, asked for again
@@ -25,21 +28,27 @@ use crate::tokens::principal::Role;
 pub mod admin_users;
 pub mod administration;
 pub mod attempt;
+mod body;
 mod body_headers;
 mod client;
 mod current_password;
 pub mod delete_account;
 pub mod error;
+pub mod form;
 pub mod health;
+pub mod issued;
 pub mod json;
 pub mod jwks;
 pub mod login;
 pub mod logout;
 pub mod logout_all;
+pub mod oauth;
+pub mod own_pages;
 pub mod password;
 pub mod problem;
 pub mod problems;
 pub mod profile;
+pub mod refresh_cookie;
 pub mod refresh_token;
 pub mod register;
 pub mod routes;
@@ -69,6 +78,10 @@ pub fn route_table(app: &mut ServiceConfig) {
                 .delete(administration::delete),
         ))
         .service(for_admins(at("/api/admin/users/{id}/sessions").delete(administration::end_sessions)))
+        .service(at("/oauth/token").post(oauth::token::token).in_oauth())
+        .service(at("/api/introspect").post(oauth::introspect::introspect).in_oauth())
+        .service(at("/api/revoke").post(oauth::revoke::revoke).in_oauth())
+        .service(at("/.well-known/oauth-authorization-server").get(oauth::metadata::metadata))
         .service(at("/.well-known/jwks.json").get(jwks::jwks))
         .service(at("/healthz").get(health::healthz))
         .service(at("/readyz").get(health::readyz))

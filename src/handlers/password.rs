@@ -1,7 +1,7 @@
 //! `PUT /api/password`: a new password for the current one. Behind `authenticate`.
 //!
 //! The write that changes the hash is the one that ends every session, and it opens the caller's next one: whoever else is
-//! signed in is out, and the caller stays in, with fresh tokens.
+//! signed in is out, and the caller stays in, with fresh tokens, which come by the way of the session that asked.
 
 use actix_web::web::{Data, ReqData};
 use serde::Deserialize;
@@ -11,13 +11,14 @@ use crate::error::{Error, Result};
 use crate::events::{self, GrantedFor, PasswordChangeFailure};
 use crate::handlers::current_password;
 use crate::handlers::error::ApiError;
+use crate::handlers::issued::Issued;
 use crate::handlers::json::{Json, RequestBody};
-use crate::handlers::services::{Services, TokenResponse};
+use crate::handlers::services::Services;
 use crate::handlers::unstoppable::to_the_end;
 use crate::middleware::trail::Trail;
 use crate::passwords::{Password, Submitted};
 use crate::tokens::access::Identity;
-use crate::tokens::grant::Grant;
+use crate::tokens::grant::{Grant, Transport};
 
 /// What a password change takes.
 #[derive(Deserialize)]
@@ -37,9 +38,9 @@ pub async fn password(
     client: Client,
     caller: ReqData<Identity>,
     body: Json<Passwords>,
-) -> std::result::Result<Json<TokenResponse>, ApiError> {
+) -> std::result::Result<Issued, ApiError> {
     match change(&services, &trail, client, &caller, &body).await {
-        Ok(grant) => Ok(Json(services.issue(&grant)?)),
+        Ok((grant, transport)) => Ok(services.issue(&grant, transport)?),
         Err(error) => {
             if let Some(reason) = PasswordChangeFailure::of(&error) {
                 events::password_change_failed(&trail, reason, caller.principal.id, caller.session);
@@ -56,7 +57,7 @@ async fn change(
     client: Client,
     caller: &Identity,
     passwords: &Passwords,
-) -> Result<Grant> {
+) -> Result<(Grant, Transport)> {
     let accept = || services.password_policy.accept(&passwords.new_password, &caller.principal.username);
     let is_unchanged = Password::parse(&passwords.current_password).ok() == Some(accept()?);
     current_password::confirmed(services, trail, caller, &passwords.current_password, async |account| {
@@ -70,13 +71,13 @@ async fn change(
     .await
 }
 
-async fn write(services: Data<Services>, trail: Trail, change: PasswordChange) -> Result<Grant> {
+async fn write(services: Data<Services>, trail: Trail, change: PasswordChange) -> Result<(Grant, Transport)> {
     let (asked_by, user_agent) = (change.asked_by, change.client.user_agent);
-    let grant = services.users.change_password(change).await?;
+    let (grant, transport) = services.users.change_password(change).await?;
     let (user, session) = (grant.principal.id, grant.session);
     trail.note_session(session);
     events::password_changed(&trail, user, asked_by);
     events::session_created(&trail, user, session, user_agent.as_ref().map(UserAgent::as_str));
     events::tokens_created(&trail, GrantedFor::PasswordChange, user, session);
-    Ok(grant)
+    Ok((grant, transport))
 }

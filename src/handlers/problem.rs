@@ -90,6 +90,9 @@ catalogue! {
     WRONG_PASSWORD = FORBIDDEN "wrong_password", "Wrong password",
         cause: "The call asks for the account's current password, and what was sent is another.",
         remedy: "Ask for the current password again; the session lives on.";
+    CROSS_SITE = FORBIDDEN "cross_site", "Cross-site request",
+        cause: "The refresh cookie came with a request of which the browser did not say that a page of the service's own origin sent it; the token was not looked at.",
+        remedy: "Send it from a page of the same origin as the service (`Sec-Fetch-Site: same-origin`); for browsers that send no `Sec-Fetch-Site` the operator names the page's origin in `PUBLIC_URL` or `CORS_ORIGINS`.";
     NOT_FOUND = NOT_FOUND "not_found", "Not found",
         cause: "Nothing has this address, or nothing that the caller may see.",
         remedy: "Check the path and the id.";

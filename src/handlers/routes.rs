@@ -16,12 +16,13 @@ use actix_web::{Error, FromRequest, Handler, HttpResponse, Resource, Responder, 
 use futures_util::future::LocalBoxFuture;
 
 use super::error::ApiError;
+use super::oauth::Dialect;
 use crate::middleware::trail::Trail;
 
 /// Begins the table of a path; the pattern is actix's (`/api/sessions/{id}`). It is what the log says of a request's path, so
 /// it is written whole and not inside a scope.
 pub fn at(path: &'static str) -> At {
-    At { path, methods: Vec::new(), routes: Vec::new() }
+    At { path, dialect: Dialect::Problem, methods: Vec::new(), routes: Vec::new() }
 }
 
 /// What answers at an address that nothing has: the app's default service.
@@ -36,6 +37,7 @@ pub async fn nowhere() -> Result<HttpResponse, ApiError> {
 /// A path and the methods it answers to so far.
 pub struct At {
     path: &'static str,
+    dialect: Dialect,
     methods: Vec<Method>,
     routes: Vec<Route>,
 }
@@ -102,6 +104,11 @@ impl At {
         self.routed([Method::DELETE].into(), handler)
     }
 
+    /// Tells every error of the path, its 405 and those of the framework included, as the OAuth standards do.
+    pub fn in_oauth(self) -> Self {
+        Self { dialect: Dialect::OAuth, ..self }
+    }
+
     /// Puts a middleware in front of the handlers given so far, and not in front of the 405: a wrong method is told before
     /// anybody is asked for a token. `middleware` makes one for each method.
     pub fn behind<M, B>(mut self, middleware: impl Fn() -> M) -> Self
@@ -118,12 +125,12 @@ impl At {
     pub fn resource(self) -> Resource {
         let allow: Cow<'static, str> = self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ").into();
         let refuse = move || ready(Err::<HttpResponse, _>(ApiError::MethodNotAllowed { allow: allow.clone() }));
-        let path = self.path;
+        let (path, dialect) = (self.path, self.dialect);
         // A guard that guards nothing: it runs once the path matched, which no middleware in front of the router knows yet, and
         // what is noted there outlives an error of what is behind.
         let note = guard::fn_guard(move |request| {
             if let Some(trail) = request.req_data().get::<Trail>() {
-                trail.note_route(path);
+                trail.note_route(path, dialect);
             }
             true
         });

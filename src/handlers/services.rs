@@ -5,21 +5,24 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::actors::attempts::Attempts;
 use crate::actors::password_hasher::Hashing;
 use crate::actors::refresh_tokens::Sessions;
 use crate::actors::user_store::Users;
+use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::handlers::health::Readiness;
+use crate::handlers::issued::{Issued, TokenResponse};
+use crate::handlers::oauth::metadata::Metadata;
+use crate::handlers::own_pages::OwnPages;
+use crate::handlers::refresh_cookie::RefreshCookie;
 use crate::passwords::Policy;
 use crate::throttle::registrations::Registrations;
 use crate::tokens::access::{Authentic, Identity};
-use crate::tokens::grant::Grant;
+use crate::tokens::grant::{Grant, Transport};
 use crate::tokens::live_keys::LiveKeys;
-use crate::tokens::refresh::{Presented, RefreshToken, SessionId};
+use crate::tokens::refresh::Presented;
 use crate::tokens::revocation::Revocations;
 use crate::tokens::verified::VerifiedTokens;
 
@@ -39,6 +42,14 @@ pub struct Services {
     pub password_policy: Policy,
     /// Sign and verify both kinds of tokens.
     pub keys: Arc<LiveKeys>,
+    /// Who may ask what a token is worth.
+    pub clients: Arc<Clients>,
+    /// What standard clients are told of the service, where that can be said.
+    pub metadata: Option<Metadata>,
+    /// The form of the cookie that carries refresh tokens.
+    pub refresh_cookie: RefreshCookie,
+    /// Who may send it.
+    pub own_pages: OwnPages,
     /// What ended.
     pub revocations: Arc<Revocations>,
     /// The time.
@@ -47,42 +58,27 @@ pub struct Services {
     pub readiness: Readiness,
 }
 
-/// A pair of tokens, as a login and a renewal answer it.
-#[derive(Serialize)]
-pub struct TokenResponse {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'static str>,
-    token_type: &'static str,
-    access_token: String,
-    /// What remains of the access token, in seconds.
-    expires_in: u64,
-    refresh_token: RefreshToken,
-    /// What remains of the refresh token unless it is renewed, in seconds.
-    refresh_expires_in: u64,
-    session_id: SessionId,
-}
-
-impl TokenResponse {
-    /// The same with a sentence for people.
-    pub fn saying(self, message: &'static str) -> Self {
-        Self { message: Some(message), ..self }
-    }
-}
-
 impl Services {
-    /// Makes the tokens of a grant. Errors: [`Error::Internal`] where a token cannot be made.
-    pub fn issue(&self, grant: &Grant) -> Result<TokenResponse> {
+    /// Makes the tokens of a grant, the refresh token for this transport. Errors: [`Error::Internal`] where a token cannot be made.
+    pub fn issue(&self, grant: &Grant, transport: Transport) -> Result<Issued> {
         let keys = self.keys.now();
         let access = keys.access.mint(grant)?;
-        Ok(TokenResponse {
+        let refresh_expires_in = grant.refresh_expires_in().as_secs();
+        let refresh_token = keys.refresh.mint(grant.session, grant.generation, grant.generated_at)?;
+        let (refresh_token, cookie) = match transport {
+            Transport::Body => (Some(refresh_token), None),
+            Transport::Cookie => (None, Some(self.refresh_cookie.carrying(&refresh_token, refresh_expires_in)?)),
+        };
+        let body = TokenResponse {
             message: None,
             token_type: "Bearer",
             access_token: access.text,
             expires_in: access.expires_in,
-            refresh_token: keys.refresh.mint(grant.session, grant.generation, grant.generated_at)?,
-            refresh_expires_in: grant.refresh_expires_in().as_secs(),
+            refresh_token,
+            refresh_expires_in,
             session_id: grant.session,
-        })
+        };
+        Ok(Issued { body, cookie })
     }
 
     /// What a refresh token says. Errors: [`Error::InvalidGrant`] where no key of ours signed it.
@@ -92,8 +88,13 @@ impl Services {
 
     /// Who a bearer token speaks for. Errors: [`Error::InvalidToken`], also where its session or user ended since.
     pub fn identify(&self, access_token: &str) -> Result<Identity> {
+        self.inspect(access_token).map(|authentic| authentic.identity)
+    }
+
+    /// All that an access token says. Errors: those of [`identify`](Self::identify).
+    pub fn inspect(&self, access_token: &str) -> Result<Authentic> {
         let authentic = self.keys.now().access.authenticate(access_token)?;
-        if self.stands(&authentic) { Ok(authentic.identity) } else { Err(Error::InvalidToken) }
+        if self.stands(&authentic) { Ok(authentic) } else { Err(Error::InvalidToken) }
     }
 
     /// The same for a token that is likely to come again: its signature is checked the first times only.

@@ -1,14 +1,15 @@
 //! `GET /api/sessions` and `DELETE /api/sessions/{id}`: where their owner is signed in, and no longer. Behind `authenticate`.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, ReqData};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use crate::actors::LiveSession;
+use crate::actors::{EndedSession, LiveSession};
 use crate::error::Error;
 use crate::events::{self, RevocationCause};
 use crate::handlers::error::ApiError;
 use crate::handlers::json::Json;
+use crate::handlers::refresh_cookie::{Carried, ended};
 use crate::handlers::services::Services;
 use crate::handlers::unstoppable::to_the_end;
 use crate::middleware::trail::Trail;
@@ -44,19 +45,36 @@ pub async fn list(services: Data<Services>, caller: ReqData<Identity>) -> Result
 pub async fn end(
     services: Data<Services>,
     trail: Trail,
+    request: HttpRequest,
     caller: ReqData<Identity>,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let session = SessionId::parse(&id).ok_or(Error::NoSuchSession)?;
-    to_the_end(revoke(services, trail, caller.into_inner(), session)).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let carried = Carried::by(&services, request.headers());
+    let caller = caller.into_inner();
+    let mine = caller.session;
+    let over = to_the_end(revoke(services.clone(), trail, caller, session)).await?;
+    // A cookie goes with the session that it is of, and one that is of none with that of the page.
+    let cookie_goes = match carried {
+        Carried::Of(its_session) => its_session == session,
+        Carried::Nothing | Carried::Useless => {
+            mine == session && over.is_some_and(|over| carried.goes_with(session, over.transport))
+        }
+    };
+    Ok(ended(&services, cookie_goes)?)
 }
 
-async fn revoke(services: Data<Services>, trail: Trail, caller: Identity, session: SessionId) -> Result<(), Error> {
-    if let Some(user) = services.sessions.end_own(caller.principal.id, caller.session, session).await? {
-        events::tokens_revoked(&trail, RevocationCause::Revoked, user, session);
+async fn revoke(
+    services: Data<Services>,
+    trail: Trail,
+    caller: Identity,
+    session: SessionId,
+) -> Result<Option<EndedSession>, Error> {
+    let ended = services.sessions.end_own(caller.principal.id, caller.session, session).await?;
+    if let Some(EndedSession { owner, .. }) = ended {
+        events::tokens_revoked(&trail, RevocationCause::Revoked, owner, session);
     }
-    Ok(())
+    Ok(ended)
 }
 
 fn shown(session: LiveSession, current: SessionId) -> Session {

@@ -18,6 +18,33 @@ use crate::handlers::error::ApiError;
 /// [`ApiError::MalformedAuthorization`] for two headers, an empty one, or `Bearer` without a token;
 /// [`Error::InvalidToken`] for a token that is not ASCII, as no token of ours could be.
 pub fn token(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let Some(Authorization { scheme, rest }) = authorization(headers)? else { return Ok(None) };
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Ok(None);
+    }
+    match rest {
+        [] => Err(malformed("The Authorization header names the scheme Bearer without a token.")),
+        token => match str::from_utf8(token) {
+            Ok(token) if token.is_ascii() => Ok(Some(token)),
+            _ => Err(Error::InvalidToken.into()),
+        },
+    }
+}
+
+/// An Authorization header, taken apart.
+pub(super) struct Authorization<'a> {
+    /// As it was written.
+    pub scheme: &'a [u8],
+    /// What follows it; may be empty.
+    pub rest: &'a [u8],
+}
+
+/// The Authorization header; `None` where there is none.
+///
+/// # Errors
+///
+/// [`ApiError::MalformedAuthorization`] for two headers, or an empty one.
+pub(super) fn authorization(headers: &HeaderMap) -> Result<Option<Authorization<'_>>, ApiError> {
     let mut sent = headers.get_all(header::AUTHORIZATION);
     let Some(value) = sent.next() else { return Ok(None) };
     if sent.next().is_some() {
@@ -30,16 +57,7 @@ pub fn token(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     }
     let scheme_ends = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at_checked(scheme_ends).unwrap_or((value, b""));
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Ok(None);
-    }
-    match rest.trim_ascii_start() {
-        [] => Err(malformed("The Authorization header names the scheme Bearer without a token.")),
-        token => match str::from_utf8(token) {
-            Ok(token) if token.is_ascii() => Ok(Some(token)),
-            _ => Err(Error::InvalidToken.into()),
-        },
-    }
+    Ok(Some(Authorization { scheme, rest: rest.trim_ascii_start() }))
 }
 
 fn malformed(detail: &'static str) -> ApiError {

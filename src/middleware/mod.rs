@@ -11,9 +11,10 @@
 //! - `unread`: no connection stays open for the rest of a body that nobody reads
 //! - [`authenticate`]: Bearer -> identity, for what only a signed-in user may call
 //! - [`require_role`]: only for those who have a role, behind it
-//! - [`bearer`]: the Authorization header, parsed
+//! - [`bearer`]: the Authorization header, parsed; [`basic`]: the credentials of a client in it
 
 pub mod authenticate;
+pub mod basic;
 pub mod bearer;
 pub mod cors;
 mod faults;

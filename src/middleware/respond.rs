@@ -1,7 +1,7 @@
 //! The outermost layer: every answer leaves through here.
 //!
-//! Owns what the contract says of all answers: a request id, the security headers, errors as `application/problem+json`, and
-//! that a panic is one request's 500 instead of a broken connection. What [`cors`](super::cors) says of an answer is applied
+//! Owns what the contract says of all answers: a request id, the security headers, errors as `application/problem+json` or in
+//! the [`Dialect`](crate::handlers::oauth::Dialect) of their path, and that a panic is one request's 500 instead of a broken connection. What [`cors`](super::cors) says of an answer is applied
 //! here too, because there are answers that no inner layer sees. It must be the last `wrap` of the app. A handler knows
 //! nothing of it: it returns an [`ApiError`] and finds the [`Trail`] in the request's extensions. A body that a handler
 //! wrote itself is never touched, whatever its status.
@@ -13,10 +13,10 @@ use std::future::{Ready, ready};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
+use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use actix_web::{HttpResponse, ResponseError as _};
 use futures_util::FutureExt;
 use futures_util::future::{self, CatchUnwind, Either, Join, Map};
 
@@ -145,7 +145,7 @@ fn finish<B: MessageBody + 'static>(
     };
     let failure = classify(&error, &error.error_response());
     faults::note(&failure, &outfit.trail);
-    line.answered(failure.status_code());
+    line.answered(outfit.trail.dialect().status(&failure));
     Err(answer_later(error, failure, outfit))
 }
 
@@ -185,10 +185,11 @@ fn dress<B: MessageBody + 'static>(
     let preflight = failure.zip(outfit.cors.as_ref()).and_then(|(failure, asked)| asked.preflight(failure));
     let mut response = match failure {
         Some(_) if preflight.is_some() => HttpResponse::NoContent().finish(),
-        Some(failure) => failure.render(response, outfit.trail.id().as_str()),
+        Some(failure) => outfit.trail.dialect().render(failure, response, outfit.trail.id().as_str()),
         None => response.map_into_boxed_body(),
     };
     harden(response.headers_mut(), outfit.trail.id());
+    outfit.trail.dialect().dress(response.headers_mut());
     if let Some(asked) = &outfit.cors {
         asked.dress(response.headers_mut(), preflight.as_deref());
     }
@@ -272,6 +273,7 @@ mod tests {
             .service(at("/unset").get(async |_: web::Data<u64>| "a number"))
             .service(at("/broken").get(broken))
             .service(at("/panics").get(panics))
+            .service(at("/oauth").get(panics).in_oauth())
             .service(web::resource("/refused").wrap(from_fn(refuses)).to(HttpResponse::Ok))
             .service(web::resource("/eager").wrap_fn(eager).to(HttpResponse::Ok))
             .service(web::resource("/stock").route(web::post().to(HttpResponse::Ok)))
@@ -332,6 +334,16 @@ mod tests {
             assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code), "{path}");
             assert!(!answer.body.contains("hunter2"), "{path}: {}", answer.body);
         }
+    }
+
+    #[actix_web::test]
+    async fn on_a_path_of_the_oauth_standards_even_a_panic_has_their_form() {
+        let answer = get("/oauth?hunter2").await;
+
+        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!((answer.status.as_u16(), &body["error"]), (500, &"server_error".into()));
+        assert_eq!((answer.header("pragma"), answer.header("x-request-id")), ("no-cache", "id-1"));
+        assert_eq!(get("/panics").await.header("pragma"), "");
     }
 
     #[actix_web::test]

@@ -19,6 +19,7 @@ use super::forwarded::Proxies;
 use super::request_id::RequestId;
 use crate::error::Error;
 use crate::handlers::error::ApiError;
+use crate::handlers::oauth::Dialect;
 use crate::throttle::Origin;
 use crate::tokens::principal::UserId;
 use crate::tokens::refresh::SessionId;
@@ -33,6 +34,7 @@ struct Steps {
     method: &'static str,
     origin: Origin,
     route: Cell<Option<&'static str>>,
+    dialect: Cell<Dialect>,
     user: Cell<Option<UserId>>,
     session: Cell<Option<SessionId>>,
 }
@@ -45,6 +47,7 @@ impl Trail {
             method: known(request.method()),
             origin: proxies.origin(request.peer_addr(), request.headers()),
             route: Cell::new(None),
+            dialect: Cell::new(Dialect::Problem),
             user: Cell::new(None),
             session: Cell::new(None),
         }));
@@ -52,9 +55,10 @@ impl Trail {
         trail
     }
 
-    /// Notes the pattern of the path that matched.
-    pub(crate) fn note_route(&self, pattern: &'static str) {
+    /// Notes the pattern of the path that matched, and in which form its errors are told.
+    pub(crate) fn note_route(&self, pattern: &'static str, dialect: Dialect) {
         self.0.route.set(Some(pattern));
+        self.0.dialect.set(dialect);
     }
 
     /// Notes whose request this is: of an access token, or of what was just granted.
@@ -90,6 +94,11 @@ impl Trail {
     /// The pattern of the path that matched, if one did.
     pub fn route(&self) -> Option<&'static str> {
         self.0.route.get()
+    }
+
+    /// In which form its errors are told.
+    pub(super) fn dialect(&self) -> Dialect {
+        self.0.dialect.get()
     }
 
     /// Whose request this is, as far as is known.

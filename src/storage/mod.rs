@@ -8,12 +8,13 @@
 
 use futures_util::future::BoxFuture;
 
+use crate::clients::RegisteredClient;
 use crate::clock::Timestamp;
 pub use crate::config::LARGEST_BATCH;
 use crate::error::Result;
 use crate::passwords::PasswordHash;
 use crate::throttle::Reservation;
-use crate::tokens::grant::Grant;
+use crate::tokens::grant::{Grant, Transport};
 use crate::tokens::principal::{Epoch, Principal, Role, UserId, Username};
 use crate::tokens::refresh::{Presented, SessionId};
 use crate::tokens::revocation::Revocation;
@@ -21,6 +22,7 @@ use crate::tokens::revocation::Revocation;
 mod administration;
 mod attempts;
 mod client;
+mod clients;
 pub mod sqlite;
 
 pub use self::administration::{
@@ -28,6 +30,7 @@ pub use self::administration::{
 };
 pub use self::attempts::{AttemptOperation, AttemptOutcome};
 pub use self::client::{Client, LONGEST_USER_AGENT, UserAgent};
+pub use self::clients::{ClientOperation, ClientOutcome};
 
 /// A batch on its way through an engine. [`Error::Unavailable`](crate::error::Error::Unavailable) means that nothing of it is known to be done.
 pub type Pending<Outcome> = BoxFuture<'static, Result<Committed<Outcome>>>;
@@ -53,6 +56,10 @@ pub trait Storage: Send + Sync + 'static {
     /// was answered before it was asked, and keeps no batch waiting.
     fn live_sessions(&self, user: UserId) -> BoxFuture<'static, Result<Vec<LiveSession>>>;
 
+    /// What presenting a token now would be granted for; `None` where it would be refused. Changes nothing, whichever generation
+    /// it is, and keeps no batch waiting.
+    fn renewable(&self, presented: Presented) -> BoxFuture<'static, Result<Option<Renewable>>>;
+
     /// Accounts for an admin, beside the batches.
     fn user_page(&self, query: UserQuery) -> BoxFuture<'static, Result<UserPage>>;
 
@@ -62,9 +69,15 @@ pub trait Storage: Send + Sync + 'static {
     /// The endings that access tokens may still be alive of.
     fn revocations(&self) -> BoxFuture<'static, Result<Vec<Revocation>>>;
 
-    /// The endings that another process may have written since [`Storage::revocations`] or this was last asked; some may be known
-    /// already. None, for the price of one look, where no other process wrote anything.
-    fn endings_of_others(&self) -> BoxFuture<'static, Result<Vec<Revocation>>>;
+    /// What another process may have written since [`Storage::revocations`] or this was last asked; some of it may be known
+    /// already. `None`, for the price of one look, where no other process wrote anything.
+    fn news_of_others(&self) -> BoxFuture<'static, Result<Option<News>>>;
+
+    /// All clients that have a secret, by their ids.
+    fn clients(&self) -> BoxFuture<'static, Result<Vec<RegisteredClient>>>;
+
+    /// Applies operations on clients, in order, in one transaction, for whoever operates this host.
+    fn change_clients(&self, batch: Vec<ClientOperation>) -> Pending<ClientOutcome>;
 
     /// Remembers for good that keys of a key ring are in use: durable once it answers.
     fn note_key_ring(&self) -> BoxFuture<'static, Result<()>>;
@@ -79,6 +92,15 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Writes what is due and closes; later calls answer unavailable.
     fn close(&self) -> BoxFuture<'static, ()>;
+}
+
+/// What other processes wrote, as far as it is kept in memory.
+#[derive(Debug, Default)]
+pub struct News {
+    /// What they ended.
+    pub endings: Vec<Revocation>,
+    /// All clients that there are now, whoever changed them.
+    pub clients: Vec<RegisteredClient>,
 }
 
 /// One operation on sessions.
@@ -142,9 +164,18 @@ pub enum SessionOutcome {
     },
     /// An [`SessionOperation::End`] or [`SessionOperation::EndOwn`] was done; whether there was anything left to end.
     Ended {
-        /// Whose session it was; nobody's where it was over before, or unknown.
-        owner: Option<UserId>,
+        /// The session, if it was live until then.
+        session: Option<EndedSession>,
     },
+}
+
+/// A session that was live until it was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedSession {
+    /// Whose it was.
+    pub owner: UserId,
+    /// How its client was given refresh tokens.
+    pub transport: Transport,
 }
 
 /// Why a session's row says that it ended.
@@ -184,6 +215,8 @@ pub struct NewSession {
     pub stronger_hash: Option<PasswordHash>,
     /// Where it is opened from.
     pub client: Client,
+    /// How its client is given refresh tokens.
+    pub transport: Transport,
     /// What the attempt held that checked the password: given back with this, as a success.
     pub reservation: Option<Reservation>,
 }
@@ -212,7 +245,7 @@ pub enum UserOperation {
     /// Adds an account that was somewhere else before, hash and all; one that is there exactly like that is found. Refused with
     /// [`Error::UsernameTaken`](crate::error::Error::UsernameTaken) where the name is another account's.
     Import(NewUser),
-    /// Sets a new password, ends every session and opens one. Refused with
+    /// Sets a new password, ends every session and opens one, of the transport of the session that asks. Refused with
     /// [`Error::InvalidToken`](crate::error::Error::InvalidToken) where the session that asks is not live, with
     /// [`Error::AccountChanged`](crate::error::Error::AccountChanged) where the account is not what the old password was checked against.
     ChangePassword(PasswordChange),
@@ -248,7 +281,17 @@ pub enum UserOutcome {
     /// The account with this name, if there is one.
     Found(Option<Account>),
     /// The password was changed, and this session opened.
-    PasswordChanged(Grant),
+    PasswordChanged {
+        /// The new session.
+        grant: Grant,
+        /// How its client is given refresh tokens, as that of the session that asked was.
+        transport: Transport,
+    },
+    /// Every session of a user ended, as they asked.
+    AllEnded {
+        /// How the client of the session that asked was given refresh tokens.
+        transport: Transport,
+    },
     /// Another write was done.
     Changed,
     /// An account was changed by an admin, or was so already.
@@ -307,6 +350,15 @@ impl Account {
     pub fn fence(&self) -> Fence {
         Fence { user: self.principal.id, epoch: self.epoch, hash: self.hash.clone() }
     }
+}
+
+/// A session that a token would renew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewable {
+    /// Whose.
+    pub principal: Principal,
+    /// When it ends unless it is renewed.
+    pub expires_at: Timestamp,
 }
 
 /// A session that can be renewed, as its owner is shown it.

@@ -33,7 +33,7 @@ use crate::tokens::ring::term::signer_at;
 /// The media type of an access token, so that no other JWT of ours can pass for one (RFC 9068 §2.1).
 const TYPE: &str = "at+jwt";
 /// The client that a login over the REST API stands for (claim `client_id`, RFC 9068 §2.2).
-const FIRST_PARTY: &str = "first-party";
+pub const FIRST_PARTY: &str = "first-party";
 /// Nothing that we sign comes near it; longer input is not worth decoding. In bytes.
 const LONGEST: usize = 8 * 1024;
 /// How far ahead `iat` may be: two nodes' clocks, not a token from tomorrow.
@@ -88,7 +88,9 @@ pub struct Authentic {
     /// What it says.
     pub identity: Identity,
     /// When it was signed.
-    issued_at: Timestamp,
+    pub issued_at: Timestamp,
+    /// Its name among all tokens.
+    pub jti: Uuid,
     /// Until when the key that signed it verifies, if that is known.
     key_ends_at: Option<Timestamp>,
 }
@@ -209,6 +211,16 @@ impl AccessTokens {
         self.read(token).ok_or(Error::InvalidToken)
     }
 
+    /// Claim `iss` of what is signed here.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Claim `aud` of what is signed here.
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+
     /// Tells these keys and rules from any others: what was authentic here need not be so there.
     pub fn instance(&self) -> u128 {
         self.instance
@@ -254,7 +266,7 @@ impl AccessTokens {
             version: claims.ver,
         };
         let identity = Identity { principal, session: claims.sid, expires_at };
-        Some(Authentic { identity, issued_at, key_ends_at: term.verifies_until(self.ttl) })
+        Some(Authentic { identity, issued_at, jti: claims.jti, key_ends_at: term.verifies_until(self.ttl) })
     }
 }
 

@@ -1,13 +1,39 @@
 //! What a login or a renewal was given.
 //!
 //! The one thing that leaves a committed transaction and from which both tokens are made; it says everything that an
-//! answer says, so that nothing is read twice.
+//! answer says, so that nothing is read twice. By which way the refresh token leaves is a session's own: [`Transport`].
 
 use std::time::Duration;
+
+use serde::Deserialize;
 
 use crate::clock::Timestamp;
 use crate::tokens::principal::Principal;
 use crate::tokens::refresh::{Generation, SessionId};
+
+/// How a session's client is given its refresh tokens. Chosen at the login, kept with the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Transport {
+    /// In the bodies of answers: the client keeps them.
+    #[default]
+    Body,
+    /// In a cookie: the browser keeps them, where script cannot read them.
+    Cookie,
+}
+
+impl TryFrom<String> for Transport {
+    type Error = &'static str;
+
+    /// Derived code would also take `{"cookie": null}`.
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "body" => Ok(Self::Body),
+            "cookie" => Ok(Self::Cookie),
+            _ => Err("neither body nor cookie"),
+        }
+    }
+}
 
 /// A session that is live, and the generation its holder now owns.
 #[derive(Debug, Clone, PartialEq, Eq)]

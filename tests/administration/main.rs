@@ -1,6 +1,7 @@
 //! The command line for accounts and keys as an operator uses it: the real binary, beside a real server that runs meanwhile.
 //!
 //! - [`accounts`]: `latchkey users`
+//! - [`clients`]: `latchkey clients`
 //! - [`import`]: `latchkey users import`
 //! - [`keys`], [`keys_beside_a_server`], [`keys_refused`],
 //!   [`keys_at_once`]: `latchkey keys`
@@ -17,6 +18,7 @@
 )]
 
 mod accounts;
+mod clients;
 mod import;
 mod keys;
 mod keys_at_once;

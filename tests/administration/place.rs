@@ -182,6 +182,27 @@ impl Server {
         if status.is_success() { Ok(answer.json().await.unwrap()) } else { Err(status) }
     }
 
+    /// What a client is told of a token; the status where it is refused.
+    pub async fn introspect(&self, (id, secret): &(String, String), token: &str) -> Result<Value, StatusCode> {
+        let request = self.http.post(format!("{}/api/introspect", self.url)).basic_auth(id, Some(secret));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body(format!("token={token}")).send().await.unwrap();
+        let status = answer.status();
+        if status.is_success() { Ok(answer.json().await.unwrap()) } else { Err(status) }
+    }
+
+    /// Waits until a client is known, or is not; fails where that never comes.
+    pub async fn knows(&self, client: &(String, String), is_known: bool) {
+        let comes = async {
+            while self.introspect(client, "x").await.is_ok() != is_known {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(HANGS_AFTER, comes).await.expect("a server that looks");
+        let refused = Err(StatusCode::UNAUTHORIZED);
+        assert!(is_known || self.introspect(client, "x").await == refused);
+    }
+
     /// The names of the published keys.
     pub async fn published(&self) -> Vec<String> {
         let keys: Value =

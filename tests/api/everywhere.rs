@@ -4,10 +4,11 @@ use reqwest::Method;
 use reqwest::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
+use crate::support::forms::OAUTH_PATHS;
 use crate::support::{Answer, PASSWORD, TestServer};
 
 /// Every path with the methods that it answers to.
-pub const PATHS: [(&str, &str); 18] = [
+pub const PATHS: [(&str, &str); 22] = [
     ("/api", "GET, HEAD"),
     ("/api/register", "POST"),
     ("/api/login", "POST"),
@@ -22,6 +23,10 @@ pub const PATHS: [(&str, &str); 18] = [
     ("/api/admin/users", "GET, HEAD"),
     ("/api/admin/users/0192f0c0-0000-7000-8000-000000000001", "GET, HEAD, PATCH, DELETE"),
     ("/api/admin/users/0192f0c0-0000-7000-8000-000000000001/sessions", "DELETE"),
+    ("/oauth/token", "POST"),
+    ("/api/introspect", "POST"),
+    ("/api/revoke", "POST"),
+    ("/.well-known/oauth-authorization-server", "GET, HEAD"),
     ("/.well-known/jwks.json", "GET, HEAD"),
     ("/healthz", "GET, HEAD"),
     ("/readyz", "GET, HEAD"),
@@ -138,7 +143,12 @@ async fn every_path_tells_which_methods_it_answers_to() {
             }
             let answer = Answer::of(server.request(method.parse().unwrap(), path)).await;
             assert_eq!((answer.status, answer.header("allow")), (405, allow), "{method} {path}");
-            if method != "HEAD" {
+            if method == "HEAD" {
+                continue;
+            }
+            if OAUTH_PATHS.contains(&path) {
+                answer.assert_oauth(405, "invalid_request");
+            } else {
                 answer.assert_problem(405, "method_not_allowed");
             }
         }
@@ -147,7 +157,8 @@ async fn every_path_tells_which_methods_it_answers_to() {
 
 #[actix_web::test]
 async fn head_is_answered_as_get_is_without_the_body() {
-    let server = TestServer::start().await;
+    // Without these there is no metadata to ask for.
+    let server = TestServer::with(&[("PUBLIC_URL", "https://a.example"), ("JWT_ISSUER", "https://a.example")]).await;
     let alice = server.admin("alice").await;
     // The account of the table's id is nobody's: `admin_users` asks for one that is there.
     let somewhere = |(path, allow): &&(&str, &str)| allow.contains("GET") && !path.contains("/users/");

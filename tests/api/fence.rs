@@ -6,6 +6,7 @@ use futures_util::stream::FuturesUnordered;
 use latchkey::actors::{Account, Client, NewSession, NewUser, PasswordChange};
 use latchkey::error::Error;
 use latchkey::passwords::{Checked, Hasher};
+use latchkey::tokens::grant::Transport;
 use latchkey::tokens::principal::{Role, Username};
 use latchkey::tokens::refresh::SessionId;
 
@@ -20,7 +21,13 @@ async fn checked_login(server: &TestServer, username: &str) -> NewSession {
     let permit = server.services.hashing.admit().unwrap();
     let checking = server.services.hashing.check(permit, Some(password(PASSWORD)), Some(account.hash.clone()));
     let Checked::Matches { stronger } = checking.await.unwrap() else { panic!("the password is another") };
-    NewSession { seen: account.fence(), stronger_hash: stronger, client: Client::default(), reservation: None }
+    NewSession {
+        seen: account.fence(),
+        stronger_hash: stronger,
+        client: Client::default(),
+        transport: Transport::Body,
+        reservation: None,
+    }
 }
 
 /// A password change under this session up to where both hashes were made: all but the write.

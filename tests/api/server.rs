@@ -10,14 +10,15 @@ use std::time::Duration;
 use latchkey::actors::Client;
 use latchkey::actors::refresh_tokens::RefreshTokens;
 use latchkey::app::RunError;
+use latchkey::clients::RegisteredClient;
 use latchkey::clock::Clock;
 use latchkey::config::Database;
 use latchkey::error::Error;
 use latchkey::lifeline;
 use latchkey::storage::sqlite::OpenError;
 use latchkey::storage::{
-    LARGEST_BATCH, LiveSession, Pending, SessionOperation, SessionOutcome, ShownUser, Storage, Swept, UserOperation,
-    UserOutcome, UserPage, UserQuery,
+    ClientOperation, ClientOutcome, LARGEST_BATCH, LiveSession, News, Pending, Renewable, SessionOperation,
+    SessionOutcome, ShownUser, Storage, Swept, UserOperation, UserOutcome, UserPage, UserQuery,
 };
 use latchkey::tokens::principal::UserId;
 use latchkey::tokens::refresh::{Generation, Presented, SessionId};
@@ -180,6 +181,19 @@ async fn a_database_that_is_damaged_under_the_server_ends_it() {
 }
 
 #[actix_web::test]
+async fn a_renewal_by_cookie_that_nobody_answers_leaves_the_cookie() {
+    let mut server = TestServer::tuned(|settings| settings.limits.last_words = Duration::MAX).await;
+    let alice = server.registered_by_cookie("alice").await;
+    damage(&server, &alice.cookie).await;
+
+    server.refresh_by_cookie(&alice.cookie).await.assert_problem(503, "unavailable").assert_cookie_stays();
+    server.logout_by_cookie(&alice.cookie).await.assert_problem(503, "unavailable").assert_cookie_stays();
+
+    let ended = server.begin_stop().wait();
+    assert!(matches!(ended, Err(RunError::Died("storage"))), "{ended:?}");
+}
+
+#[actix_web::test]
 async fn a_server_that_lost_a_part_is_not_ready_and_answers_what_it_can_before_it_ends() {
     // Its last words last until the test has heard them.
     let mut server = TestServer::tuned(|settings| settings.limits.last_words = Duration::MAX).await;
@@ -214,6 +228,10 @@ impl Storage for Fatal {
         panic!("on purpose")
     }
 
+    fn renewable(&self, _: Presented) -> futures_util::future::BoxFuture<'static, Result<Option<Renewable>, Error>> {
+        panic!("on purpose")
+    }
+
     fn user_page(&self, _: UserQuery) -> futures_util::future::BoxFuture<'static, Result<UserPage, Error>> {
         panic!("on purpose")
     }
@@ -226,7 +244,15 @@ impl Storage for Fatal {
         panic!("on purpose")
     }
 
-    fn endings_of_others(&self) -> futures_util::future::BoxFuture<'static, Result<Vec<Revocation>, Error>> {
+    fn news_of_others(&self) -> futures_util::future::BoxFuture<'static, Result<Option<News>, Error>> {
+        panic!("on purpose")
+    }
+
+    fn clients(&self) -> futures_util::future::BoxFuture<'static, Result<Vec<RegisteredClient>, Error>> {
+        panic!("on purpose")
+    }
+
+    fn change_clients(&self, _: Vec<ClientOperation>) -> Pending<ClientOutcome> {
         panic!("on purpose")
     }
 
@@ -252,8 +278,9 @@ async fn an_actor_that_panics_answers_nobody_and_is_reported() {
     let (watch, mut deaths) = lifeline::watch();
     let arbiter = actix::Arbiter::new();
     let revocations = Arc::new(Revocations::new(Duration::from_secs(900)));
+    let (clients, clock) = (Arc::default(), Clock::system());
     let sessions =
-        RefreshTokens::start(&arbiter.handle(), Arc::new(Fatal), revocations, Clock::system(), LARGEST_BATCH, &watch);
+        RefreshTokens::start(&arbiter.handle(), Arc::new(Fatal), revocations, clients, clock, LARGEST_BATCH, &watch);
     let presented = Presented { session: SessionId(Uuid::nil()), generation: Generation::FIRST };
 
     assert_eq!(sessions.rotate(presented, Client::default()).await, Err(Error::Unavailable));

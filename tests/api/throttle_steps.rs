@@ -8,6 +8,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use latchkey::actors::password_hasher::HashPermit;
 use latchkey::actors::{self, EndReason, NewSession};
 use latchkey::error::Error;
+use latchkey::tokens::grant::Transport;
 use latchkey::tokens::refresh::SessionId;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -218,7 +219,13 @@ async fn what_begins_anew_after_a_rehash_holds_one_place_at_a_time() {
     let bearer = server.open_session("alice").await;
     let seen = server.account("alice").await.fence();
     let stronger_hash = Some(server.hash_of(PASSWORD).await);
-    let login = NewSession { seen, stronger_hash, client: actors::Client::default(), reservation: None };
+    let login = NewSession {
+        seen,
+        stronger_hash,
+        client: actors::Client::default(),
+        transport: Transport::Body,
+        reservation: None,
+    };
 
     let rehashed = waiting(async {
         server.services.sessions.open(login).await.unwrap();

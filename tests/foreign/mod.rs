@@ -47,13 +47,18 @@ fn is_there(part: &str, install: &Path) -> bool {
     if check.status.success() {
         return true;
     }
+    skip(&reason);
+    false
+}
+
+/// Says why the test is to return, and fails it where nothing may be missing.
+pub fn skip(reason: &str) {
     let required = std::env::var_os("LATCHKEY_FOREIGN").is_some_and(|value| value == "required");
     assert!(!required, "LATCHKEY_FOREIGN=required, and {reason}");
     let test = thread::current();
     let skipped = format!("{} skipped: {reason}\n", test.name().unwrap_or("a test"));
     // Not by a macro, whose output is shown for tests that fail only.
     io::stderr().write_all(skipped.as_bytes()).unwrap();
-    false
 }
 
 /// A program that lives as long as its test. Dropped, it is killed.

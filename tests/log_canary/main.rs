@@ -19,6 +19,8 @@ mod secrets;
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -34,11 +36,12 @@ const AS_NO_NAME: &str = "Tz9 password as no name!";
 const NOT_A_SECRET: &str = "bQ7uXe2Lr9Kd4Wf1Zs8Hn5Ty3Cm6Gv0P";
 
 /// What every life leaves in the log, by the names of OWASP's vocabulary.
-const EVENTS: [&str; 16] = [
+const EVENTS: [&str; 18] = [
     "sys_startup",
     "user_created",
     "authn_login_success",
     "authn_login_fail",
+    "authn_client_fail",
     "session_created",
     "session_evicted",
     "authn_password_change",
@@ -48,6 +51,7 @@ const EVENTS: [&str; 16] = [
     "authn_token_reuse",
     "authn_token_revoked",
     "session_expired",
+    "malicious_cors",
     "keys_changed",
     "keys_refused",
     "sys_shutdown",
@@ -108,6 +112,19 @@ fn a_refused_start_shows_no_value() {
     }
 }
 
+#[test]
+fn insecure_cookies_are_warned_of_whatever_the_filter_of_the_log() {
+    let said = |settings: &[(&str, &str)]| Place::new().start(settings).stopped_with_output();
+
+    let (output, log) = said(&[("COOKIE_INSECURE", "1"), ("RUST_LOG", "warn")]);
+    assert!(log.contains(" WARN ") && log.contains("event=cookies_insecure "), "{log}");
+    assert!(output.contains("WARNING: COOKIE_INSECURE=1"), "{output}");
+    let (output, log) = said(&[("COOKIE_INSECURE", "1"), ("RUST_LOG", "off")]);
+    assert!(log.is_empty() && output.contains("WARNING: COOKIE_INSECURE=1"), "{log} {output}");
+    let (output, log) = said(&[]);
+    assert!(!log.contains("cookies_insecure") && !output.contains("WARNING"), "{log} {output}");
+}
+
 #[actix_web::test]
 async fn a_service_that_cannot_go_on_says_so_last() {
     let place = Place::new();
@@ -153,7 +170,9 @@ async fn a_life(format: &str) -> (String, Secrets) {
     server.get("/.well-known/jwks.json", None).await;
     people(&server, &mut secrets).await;
     owner(&server, &mut secrets).await;
+    pages(&server, &mut secrets).await;
     hostile(&server, &mut secrets).await;
+    clients(&place, &server, &mut secrets).await;
 
     secrets.add(&place.password_hash());
     secrets.add(&place.path(""));
@@ -209,6 +228,71 @@ async fn owner(server: &Process, secrets: &mut Secrets) {
     secrets.add_tokens(&last);
     let bearer = last["access_token"].as_str().unwrap();
     server.call(Method::POST, "/api/delete_account", bearer, &json!({"password": OTHER_PASSWORD})).await;
+}
+
+/// What clients with a secret do, and what those do that have none, or put it where it does not belong.
+async fn clients(place: &Place, server: &Process, secrets: &mut Secrets) {
+    let secret = place.client("orders");
+    secrets.add(&secret);
+    secrets.add(&STANDARD.encode(format!("orders:{secret}")));
+    secrets.add(&STANDARD.encode(format!("{secret}:{secret}")));
+    let held = server.login("alice", PASSWORD).await;
+    secrets.add_tokens(&held);
+    let (access, refresh) = (held["access_token"].as_str().unwrap(), held["refresh_token"].as_str().unwrap());
+    server.knows("orders", &secret).await;
+    for token in [access, refresh, &secret] {
+        server.form("/api/introspect", Some(("orders", &secret)), &format!("token={token}")).await;
+    }
+    for (id, given) in
+        [("orders", NOT_A_SECRET), ("orders", refresh), (&secret, &secret), (refresh, ""), (access, PASSWORD)]
+    {
+        server.form("/api/introspect", Some((id, given)), &format!("token={access}")).await;
+    }
+    for body in [
+        format!("token={access}&client_id={secret}"),
+        format!("token={access}&client_id=orders&client_secret={secret}"),
+        format!("token={access}&token={refresh}&{secret}={secret}"),
+        format!("token={secret}%"),
+    ] {
+        server.form(&format!("/api/introspect?token={access}&client_secret={secret}"), None, &body).await;
+        server.form("/api/revoke", None, &body).await;
+    }
+    server.form("/oauth/token", None, &format!("grant_type=password&username=alice&password={PASSWORD}")).await;
+    server.form("/oauth/token", None, &format!("grant_type={secret}&refresh_token={refresh}&scope={secret}")).await;
+    let renewal = format!("grant_type=refresh_token&refresh_token={refresh}");
+    secrets.add_tokens(&server.form("/oauth/token", None, &renewal).await);
+    server.form("/api/revoke", Some(("orders", &secret)), &format!("token={refresh}")).await;
+}
+
+/// What pages do with a cookie, and pages of other sites.
+async fn pages(server: &Process, secrets: &mut Secrets) {
+    server.register("page", PASSWORD).await;
+    let body = json!({"username": "page", "password": PASSWORD, "transport": "cookie"}).to_string();
+    let declared = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let head = |call: &str| format!("POST {call} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n");
+    let cookie_of = |answer: &str| {
+        let (_, rest) = answer.split_once("__Host-latchkey_refresh=").unwrap_or_else(|| panic!("no cookie: {answer}"));
+        rest.split(';').next().unwrap().to_owned()
+    };
+    let cookie = cookie_of(&server.send(&format!("{}{declared}", head("/api/login"))));
+    secrets.add(&cookie);
+    let sending = |call: &str, cookie: &str, site: &str| {
+        let cookie = format!("Cookie: a=b; __Host-latchkey_refresh={cookie}\r\n");
+        server.send(&format!("{}{cookie}Sec-Fetch-Site: {site}\r\n\r\n", head(call)))
+    };
+    for (call, site) in [
+        ("/api/refresh_token", "cross-site"),
+        ("/api/logout", "same-site"),
+        ("/api/logout", PASSWORD),
+        ("/api/profile", "same-origin"),
+    ] {
+        sending(call, &cookie, site);
+    }
+    sending("/api/refresh_token", &format!("{cookie}; __Host-latchkey_refresh={cookie}"), "same-origin");
+    let next = cookie_of(&sending("/api/refresh_token", &cookie, "same-origin"));
+    secrets.add(&next);
+    sending("/api/logout", &next, "same-origin");
+    sending("/api/refresh_token", &next, "same-origin");
 }
 
 /// What broken and hostile clients do with what they hold.

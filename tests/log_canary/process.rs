@@ -94,6 +94,14 @@ impl Place {
         self.database().query_row(query, [], |row| row.get(0)).unwrap()
     }
 
+    /// Makes a client, as its operator does; its secret.
+    pub fn client(&self, name: &str) -> String {
+        let output = self.command(&[("RUST_LOG", "trace")]).args(["clients", "create", name]).output().unwrap();
+        assert!(output.stderr.is_empty(), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        said.trim_end().rsplit_once("client_secret=").unwrap_or_else(|| panic!("{said}")).1.to_owned()
+    }
+
     /// Puts every session past its limit: the time of a child cannot be moved.
     pub fn expire_sessions(&self) {
         self.database().execute("UPDATE sessions SET idle_expires_at = created_at", []).unwrap();
@@ -135,11 +143,23 @@ impl Process {
 
     /// Waits until it ends: how it did, and its log.
     pub fn ended(mut self) -> (Option<i32>, String) {
+        let (code, _, log) = self.last_words();
+        (code, log)
+    }
+
+    /// Stops it: what it said on standard output, and its log.
+    pub fn stopped_with_output(mut self) -> (String, String) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        let (_, output, log) = self.last_words();
+        (output, log)
+    }
+
+    fn last_words(&mut self) -> (Option<i32>, String, String) {
         let code = self.child.wait().unwrap().code();
         let output = self.output.take().unwrap().join().unwrap();
         assert!(!output.contains("lkr_"), "{output}");
         self.log.take().unwrap().join().unwrap();
-        (code, self.heard.lock().unwrap().clone())
+        (code, output, self.heard.lock().unwrap().clone())
     }
 
     /// Tells it to look at its key ring.
@@ -177,6 +197,26 @@ impl Process {
 
     pub async fn post(&self, path: &str, body: &Value) -> Value {
         answer(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Posts a form, as a client where one is named.
+    pub async fn form(&self, path: &str, client: Option<(&str, &str)>, body: &str) -> Value {
+        let request = self.request(Method::POST, path).header("content-type", "application/x-www-form-urlencoded");
+        let request = match client {
+            Some((id, secret)) => request.basic_auth(id, Some(secret)),
+            None => request,
+        };
+        answer(request.body(body.to_owned())).await
+    }
+
+    /// Waits until a client is known.
+    pub async fn knows(&self, id: &str, secret: &str) {
+        let known = async {
+            while !self.form("/api/introspect", Some((id, secret)), "token=x").await["active"].is_boolean() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, known).await.expect("a server that looks");
     }
 
     pub async fn call(&self, method: Method, path: &str, bearer: &str, body: &Value) -> Value {

@@ -20,7 +20,7 @@ fn the_environment_wins_over_dotenv() {
 fn a_line_of_dotenv_that_cannot_be_used_is_refused_by_its_number_without_its_content() {
     let table = [
         ("\nPORT=1\nPROT=canary7\n", 3, "PROT: not a setting"),
-        ("PUBLIC_URL=canary7", 1, "PUBLIC_URL: not a setting"),
+        ("BASE_URL=canary7", 1, "BASE_URL: not a setting"),
         ("port=canary7", 1, "not a setting"),
         ("canary7=1", 1, "not a setting"),
         ("CANARY7CANARY7CANARY7CANARY7CANARY7CANARY7==", 1, "not a setting"),

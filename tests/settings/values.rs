@@ -14,6 +14,7 @@ fn nothing_has_to_be_given() {
     let settings = Place::new().load(&[]).unwrap();
 
     assert_eq!((settings.host.as_str(), settings.port), ("127.0.0.1", 3000));
+    assert_eq!((settings.public_url, settings.cookie_insecure), (None, false));
     assert_eq!(settings.cors_origins, []);
     assert_eq!((settings.jwt_issuer.as_str(), settings.jwt_audience.as_str()), ("latchkey", "latchkey"));
     assert_eq!(settings.access_token_ttl, Duration::from_secs(15 * 60));
@@ -38,9 +39,11 @@ fn every_setting_can_be_chosen() {
 
     let settings = place
         .load(&[
-            ("HOST", "::"),
+            ("HOST", "::1"),
             ("PORT", "0"),
+            ("PUBLIC_URL", "https://id.test/"),
             ("CORS_ORIGINS", "https://app.test, http://localhost:5173"),
+            ("COOKIE_INSECURE", "1"),
             ("DATABASE_URL", "sqlite:///srv/latchkey.db"),
             ("JWT_SECRET_FILE", &jwt_file),
             ("REFRESH_TOKEN_SECRET", REFRESH),
@@ -65,7 +68,9 @@ fn every_setting_can_be_chosen() {
         ])
         .unwrap();
 
-    assert_eq!((settings.host.as_str(), settings.port), ("::", 0));
+    assert_eq!((settings.host.as_str(), settings.port), ("::1", 0));
+    assert_eq!(settings.public_url.as_ref().map(Origin::as_str), Some("https://id.test"));
+    assert!(settings.cookie_insecure);
     let origins: Vec<_> = settings.cors_origins.iter().map(Origin::as_str).collect();
     assert_eq!(origins, ["https://app.test", "http://localhost:5173"]);
     assert_eq!(settings.database, Database::Sqlite("/srv/latchkey.db".into()));
@@ -89,10 +94,12 @@ fn every_setting_can_be_chosen() {
 }
 
 /// One refused value for every setting, with a canary where text fits.
-const MALFORMED: [(&str, &str); 28] = [
+const MALFORMED: [(&str, &str); 30] = [
     ("HOST", "canary7:3000"),
     ("PORT", "canary7"),
+    ("PUBLIC_URL", "http://canary7.example"),
     ("CORS_ORIGINS", "https://canary7.example/"),
+    ("COOKIE_INSECURE", "canary7"),
     ("DATABASE_URL", "postgres://latchkey:canary7@localhost/latchkey"),
     ("JWT_SECRET", "canary7"),
     ("JWT_SECRET_FILE", "/nowhere/canary7"),
@@ -119,6 +126,14 @@ const MALFORMED: [(&str, &str); 28] = [
     ("LOG_FORMAT", "canary7"),
     ("RUST_LOG", "canary7"),
 ];
+
+#[test]
+fn insecure_cookies_are_for_whoever_only_this_machine_reaches() {
+    for host in ["127.0.0.1", "127.0.0.2", "::1", "[::1]", "localhost"] {
+        let settings = Place::new().load(&[("HOST", host), ("COOKIE_INSECURE", "1")]).unwrap();
+        assert!(settings.cookie_insecure, "{host}");
+    }
+}
 
 fn settings_of_the_example() -> BTreeSet<&'static str> {
     let lines = include_str!("../../.env.example").lines();
@@ -169,6 +184,10 @@ fn settings_that_contradict_each_other_are_refused_by_both_names() {
         (["ACCESS_TOKEN_TTL", "8d", "PORT", "1"], "ACCESS_TOKEN_TTL", "REFRESH_TOKEN_TTL"),
         (["REFRESH_TOKEN_TTL", "31d", "PORT", "1"], "REFRESH_TOKEN_TTL", "SESSION_TTL"),
         (["SESSION_TTL", "1d", "PORT", "1"], "REFRESH_TOKEN_TTL", "SESSION_TTL"),
+        (["COOKIE_INSECURE", "1", "HOST", "0.0.0.0"], "COOKIE_INSECURE", "HOST"),
+        (["COOKIE_INSECURE", "1", "HOST", "192.0.2.1"], "COOKIE_INSECURE", "HOST"),
+        (["COOKIE_INSECURE", "1", "HOST", "::"], "COOKIE_INSECURE", "HOST"),
+        (["COOKIE_INSECURE", "1", "HOST", "localhost.example"], "COOKIE_INSECURE", "HOST"),
         (["BCRYPT_COST", "9", "PORT", "1"], "BCRYPT_COST", "ALLOW_WEAK_HASH"),
         (["BCRYPT_COST", "9", "ALLOW_WEAK_HASH", "0"], "BCRYPT_COST", "ALLOW_WEAK_HASH"),
         (["JWT_SECRET", JWT, "REFRESH_TOKEN_SECRET", JWT], "REFRESH_TOKEN_SECRET", "repeats JWT_SECRET"),

@@ -15,7 +15,7 @@ use latchkey::storage::{
     NewUser, PasswordChange, SessionOperation, SessionOutcome, Storage, Swept, UserAgent, UserOperation, UserOutcome,
 };
 use latchkey::throttle;
-use latchkey::tokens::grant::Grant;
+use latchkey::tokens::grant::{Grant, Transport};
 use latchkey::tokens::principal::{Role, UserId, Username};
 use latchkey::tokens::refresh::{Generation, Presented, SessionId};
 use latchkey::tokens::revocation::{Ended, Revocation};
@@ -186,7 +186,7 @@ impl Database {
 
     /// What others may have ended since this was last asked.
     pub fn endings_of_others(&self) -> Vec<Ended> {
-        endings(&self.wait(self.storage.endings_of_others()).unwrap())
+        self.wait(self.storage.news_of_others()).unwrap().map_or(Vec::new(), |news| endings(&news.endings))
     }
 
     /// A user's live sessions, as they are shown.
@@ -261,7 +261,13 @@ pub fn opening_from(account: &Account, user_agent: &str) -> SessionOperation {
 }
 
 pub fn new_session(account: &Account, user_agent: &str) -> NewSession {
-    NewSession { seen: account.fence(), stronger_hash: None, client: client(user_agent), reservation: None }
+    NewSession {
+        seen: account.fence(),
+        stronger_hash: None,
+        client: client(user_agent),
+        transport: Transport::Body,
+        reservation: None,
+    }
 }
 
 /// A client with this user agent, at the suite's address.
@@ -320,8 +326,8 @@ impl Told for SessionOutcome {
             Self::Reused { rollback_detected: false, .. } => "reused".to_owned(),
             Self::Reused { rollback_detected: true, .. } => "reused after a rollback".to_owned(),
             Self::Expired { .. } => "refused: expired".to_owned(),
-            Self::Ended { owner: Some(_) } => "ended".to_owned(),
-            Self::Ended { owner: None } => "was over".to_owned(),
+            Self::Ended { session: Some(_) } => "ended".to_owned(),
+            Self::Ended { session: None } => "was over".to_owned(),
         }
     }
 }
@@ -332,8 +338,8 @@ impl Told for UserOutcome {
             Self::Created(account) => format!("created {}", account.principal.username),
             Self::Found(Some(account)) => format!("found {}", account.principal.username),
             Self::Found(None) => "found nobody".to_owned(),
-            Self::PasswordChanged(grant) => format!("changed, and granted {}", grant.generation.number()),
-            Self::Administered(_) | Self::Changed => "changed".to_owned(),
+            Self::PasswordChanged { grant, .. } => format!("changed, and granted {}", grant.generation.number()),
+            Self::Administered(_) | Self::Changed | Self::AllEnded { .. } => "changed".to_owned(),
             Self::Attempt(AttemptOutcome::Admitted { .. }) => "admitted".to_owned(),
             Self::Attempt(AttemptOutcome::Throttled { .. }) => "throttled".to_owned(),
             Self::Attempt(AttemptOutcome::Settled) => "settled".to_owned(),

@@ -4,12 +4,15 @@
 //! [`every_engine`], and an engine joins by implementing [`engine::Engine`] and a line in that macro.
 //!
 //! - [`users`], [`sessions`], [`rotation`]: what the operations do, and what they leave alone
+//! - [`renewable`]: what a token would be granted for
 //! - [`session_limit`]: how many a user may have
+//! - [`transport`]: how its client is given refresh tokens is remembered
 //! - [`imports`]: accounts that come from elsewhere
 //! - [`own_deletion`]: an owner who goes, and the admin who must stay
 //! - [`administration`]: what is done to an account by others, and what they are shown
 //! - [`listing`]: what an owner is shown of their sessions
 //! - [`others`]: what another process ends
+//! - [`clients`]: clients with a secret
 //! - [`attempts`], [`attempts_bounded`], [`attempts_model`]: guesses, how many rows they may take, and what they add up to
 //! - [`batches`]: what it means to share a transaction
 //! - [`failing_statements`]: an operation that fails half-way leaves nothing of itself behind
@@ -45,6 +48,7 @@ mod attempts_bounded;
 mod attempts_model;
 mod batches;
 mod child;
+mod clients;
 mod database;
 mod engine;
 mod failing_statements;
@@ -52,6 +56,7 @@ mod imports;
 mod listing;
 mod others;
 mod own_deletion;
+mod renewable;
 mod restart;
 mod rotation;
 mod session_limit;
@@ -61,4 +66,5 @@ mod sqlite_faults;
 mod sqlite_file;
 mod sqlite_guest;
 mod sweep;
+mod transport;
 mod users;

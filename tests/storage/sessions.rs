@@ -113,7 +113,8 @@ fn an_ending_says_whose_session_it_was_if_it_was_live(engine: Box<dyn Engine>) {
     let done = db.sessions(vec![logout(phone), logout(phone), logout(unknown)]);
 
     assert_eq!(told(&done), ["ended", "was over", "was over"]);
-    assert!(matches!(done.outcomes[0], Ok(SessionOutcome::Ended { owner }) if owner == Some(alice.principal.id)));
+    let Ok(SessionOutcome::Ended { session: Some(ended) }) = done.outcomes[0] else { panic!("{done:?}") };
+    assert_eq!(ended.owner, alice.principal.id);
     assert_eq!(endings(&done.revocations), [Ended::Session(phone)]);
     assert_eq!(db.kept_endings(), [Ended::Session(phone)]);
     assert_eq!(db.present(phone, 1), "refused: revoked");
@@ -169,7 +170,8 @@ fn an_owner_ends_a_session_of_theirs_and_the_others_live(engine: Box<dyn Engine>
 
     let done = db.sessions(vec![ending_own(&alice, laptop, phone)]);
 
-    assert!(matches!(done.outcomes[0], Ok(SessionOutcome::Ended { owner }) if owner == Some(alice.principal.id)));
+    let Ok(SessionOutcome::Ended { session: Some(ended) }) = done.outcomes[0] else { panic!("{done:?}") };
+    assert_eq!(ended.owner, alice.principal.id);
     assert_eq!(endings(&done.revocations), [Ended::Session(phone)]);
     assert_eq!(db.kept_endings(), [Ended::Session(phone)]);
     let reason = db.engine.text("SELECT end_reason FROM sessions WHERE ended_at IS NOT NULL");

@@ -13,6 +13,7 @@ use crate::sqlite::SqliteEngine;
 
 /// Takes back what every migration did but the first.
 pub const BACK_TO_THE_FIRST_SCHEMA: &str = "
+    ALTER TABLE sessions DROP COLUMN transport;
     DROP INDEX live_sessions_by_user;
     DROP INDEX enabled_admins;
     ALTER TABLE service DROP COLUMN endings_kept_for;
@@ -23,6 +24,7 @@ pub const BACK_TO_THE_FIRST_SCHEMA: &str = "
     DROP TABLE known_addresses;
     DROP TABLE login_failures;
     DROP TABLE login_failure_rows;
+    DROP TABLE clients;
     CREATE INDEX sessions_by_user ON sessions (user_id);
     DELETE FROM schema_migrations WHERE number > 1";
 
@@ -95,6 +97,7 @@ fn a_database_of_the_first_schema_is_brought_up_to_date_with_all_that_is_in_it()
 
     assert_eq!(db.live(&alice).len(), 1);
     assert_eq!(db.present(session, 1), "granted 2");
+    assert_eq!(db.engine.number("SELECT transport FROM sessions"), 0, "its client keeps its tokens itself");
     let index = |name| db.engine.number(&format!("SELECT count(*) FROM sqlite_schema WHERE name = '{name}'"));
     assert_eq!((index("sessions_by_user"), index("live_sessions_by_user")), (0, 1));
 }

@@ -161,7 +161,7 @@ fn a_password_change_opens_the_only_session_that_lives(engine: Box<dyn Engine>) 
 
     let mut done = db.users(vec![password_change(phone, &alice, "another hash")]);
 
-    let Some(Ok(UserOutcome::PasswordChanged(grant))) = done.outcomes.pop() else { panic!("{done:?}") };
+    let Some(Ok(UserOutcome::PasswordChanged { grant, .. })) = done.outcomes.pop() else { panic!("{done:?}") };
     assert_eq!((grant.generation.number(), grant.principal.version), (1, Version(2)));
     assert_eq!(grant.absolute_expires_at, grant.granted_at.plus(90 * DAY));
     let live = db.live(&alice);

@@ -15,9 +15,13 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, params};
 
 use super::batch::{self, BatchFailure, Operation, Presence};
-use super::{OpenError, Rules, administration, live, open};
+use super::{OpenError, Rules, administration, clients, live, migrations, open};
+use crate::clients::RegisteredClient;
 use crate::clock::{Clock, Timestamp};
-use crate::storage::{Committed, LiveSession, SessionOperation, SessionOutcome, UserOperation, UserOutcome};
+use crate::storage::{
+    ClientOperation, ClientOutcome, Committed, LiveSession, SessionOperation, SessionOutcome, UserOperation,
+    UserOutcome,
+};
 use crate::tokens::principal::UserId;
 
 /// Between two tries to write. SQLite's own way of waiting, up to 100 ms between two of them, would miss the moments that a
@@ -124,6 +128,16 @@ impl Guest {
         self.batch(batch)
     }
 
+    /// Applies operations on clients, in order, in one transaction.
+    pub fn change_clients(&self, batch: Vec<ClientOperation>) -> Result<Committed<ClientOutcome>, GuestError> {
+        self.batch(batch).map(|(committed, _)| committed)
+    }
+
+    /// All clients that have a secret, by their ids.
+    pub fn clients(&self) -> Result<Vec<RegisteredClient>, GuestError> {
+        Ok(clients::all(&self.connection)?)
+    }
+
     fn batch<O: Operation>(&self, batch: Vec<O>) -> Result<(Committed<O::Outcome>, Duration), GuestError> {
         batch::begin(&self.connection)?;
         let begun = Instant::now();
@@ -162,7 +176,7 @@ fn beside_a_server(path: &Path, clock: &Clock, missing: Missing) -> Result<Conne
     let mut looks = 0;
     loop {
         let found = schema(path, missing)?;
-        if found == open::known_schema() {
+        if found == migrations::known_schema() {
             break;
         }
         looks += 1;
@@ -170,7 +184,7 @@ fn beside_a_server(path: &Path, clock: &Clock, missing: Missing) -> Result<Conne
             Ok(_) => {}
             // Perhaps the other one is just making it.
             Err(OpenError::InUse) if looks < LOOKS => thread::sleep(LOOK_EVERY),
-            Err(OpenError::InUse) => return Err(OpenError::OlderSchema { found, known: open::known_schema() }),
+            Err(OpenError::InUse) => return Err(OpenError::OlderSchema { found, known: migrations::known_schema() }),
             Err(refusal) => return Err(refusal),
         }
     }
@@ -190,7 +204,7 @@ fn beside_a_server(path: &Path, clock: &Clock, missing: Missing) -> Result<Conne
 fn schema(path: &Path, missing: Missing) -> Result<i64, OpenError> {
     let exists = path.try_exists().map_err(|source| OpenError::Io { what: "looking for the database", source })?;
     match (exists, missing) {
-        (true, _) => open::refuse_what_is_newer(&open::connect(path)?),
+        (true, _) => migrations::refuse_what_is_newer(&open::connect(path)?),
         (false, Missing::Made) => Ok(0),
         (false, Missing::Refused) => Err(OpenError::Missing),
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::migrations;
 use super::open::{self, OpenError};
 
 /// Whether the database at `path` has the mark; one that is not there, or older than the mark, has none. Changes nothing.
@@ -21,7 +22,7 @@ pub(super) fn is_in_use(path: &Path) -> Result<bool, OpenError> {
         // SQLite makes an empty one to read, and removes it like that.
         open::copy_the_log_on_close(&connection);
     }
-    open::refuse_what_is_newer(&connection)?;
+    migrations::refuse_what_is_newer(&connection)?;
     let known = "SELECT EXISTS (SELECT 1 FROM pragma_table_info('service') WHERE name = 'key_ring_in_use')";
     if !connection.query_row(known, [], |row| row.get(0))? {
         return Ok(false);

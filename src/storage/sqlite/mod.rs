@@ -23,15 +23,17 @@ pub use self::guest::{Guest, GuestError, Listed, Missing};
 pub use self::open::OpenError;
 use self::others::Others;
 use self::reader::{Reader, Reads};
+use crate::clients::RegisteredClient;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
 use crate::storage::{
-    Committed, LiveSession, Pending, SessionOperation, SessionOutcome, ShownUser, Storage, Swept, UserOperation,
-    UserOutcome, UserPage, UserQuery,
+    ClientOperation, ClientOutcome, Committed, LiveSession, News, Pending, Renewable, SessionOperation, SessionOutcome,
+    ShownUser, Storage, Swept, UserOperation, UserOutcome, UserPage, UserQuery,
 };
 use crate::throttle;
 use crate::tokens::principal::UserId;
+use crate::tokens::refresh::Presented;
 use crate::tokens::revocation::Revocation;
 use crate::tokens::rotation::Policy;
 
@@ -40,9 +42,11 @@ mod admins;
 mod attempts;
 mod batch;
 mod checkpoint;
+mod clients;
 mod guest;
 mod key_ring;
 mod live;
+mod migrations;
 mod open;
 mod opening;
 mod others;
@@ -73,6 +77,8 @@ pub struct Rules {
 pub struct Sqlite {
     jobs: mpsc::Sender<Job>,
     reads: Reads,
+    /// With what this process knows of the one before it.
+    rotation: Policy,
     has_users: bool,
 }
 
@@ -110,6 +116,7 @@ impl Sqlite {
         let checkpoints = Checkpoints::start(path, &mut opened.connection, watch)?;
         let reader = Reader::start(path, clock, watch)?;
         let reads = reader.reads();
+        let rotation = opened.rules.rotation;
         let mut writer = Writer {
             connection: opened.connection,
             clock: clock.clone(),
@@ -136,7 +143,7 @@ impl Sqlite {
                 }
             })
             .map_err(|source| OpenError::Io { what: "starting the writer thread", source })?;
-        Ok(Self { jobs, reads, has_users: opened.has_users })
+        Ok(Self { jobs, reads, rotation, has_users: opened.has_users })
     }
 
     /// Whether the database at `path` remembers that keys of a key ring are in use. Changes nothing.
@@ -188,6 +195,11 @@ impl Storage for Sqlite {
         self.reads.run(move |connection, now| Ok(live::list(connection, user, now)?))
     }
 
+    fn renewable(&self, presented: Presented) -> BoxFuture<'static, Result<Option<Renewable>>> {
+        let policy = self.rotation;
+        self.reads.run(move |connection, now| sessions::renewable(connection, presented, now, &policy))
+    }
+
     fn user_page(&self, query: UserQuery) -> BoxFuture<'static, Result<UserPage>> {
         self.reads.run(move |connection, now| administration::page(connection, &query, now))
     }
@@ -203,15 +215,23 @@ impl Storage for Sqlite {
         })
     }
 
-    fn endings_of_others(&self) -> BoxFuture<'static, Result<Vec<Revocation>>> {
+    fn news_of_others(&self) -> BoxFuture<'static, Result<Option<News>>> {
         self.run(|writer| {
             let now = writer.clock.now();
-            let endings = writer.checked(|writer| writer.others.look(&writer.connection, now))?;
-            if endings.is_some() {
+            let news = writer.checked(|writer| writer.others.look(&writer.connection, now))?;
+            if news.is_some() {
                 writer.checkpoints.others_wrote();
             }
-            Ok(endings.unwrap_or_default())
+            Ok(news)
         })
+    }
+
+    fn clients(&self) -> BoxFuture<'static, Result<Vec<RegisteredClient>>> {
+        self.reads.run(|connection, _| Ok(clients::all(connection)?))
+    }
+
+    fn change_clients(&self, batch: Vec<ClientOperation>) -> Pending<ClientOutcome> {
+        self.batch(batch)
     }
 
     fn note_key_ring(&self) -> BoxFuture<'static, Result<()>> {

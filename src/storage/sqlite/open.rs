@@ -1,4 +1,4 @@
-//! Opening the database: files, settings, migrations, and the times in it.
+//! Opening the database: files, settings, and the times in it. Its schema is `migrations`'.
 //!
 //! Owns one rule: a database that this process must not touch is left as it was. One that another process serves, that
 //! has a newer schema, a changed migration, or times from the future, is refused with a line that says so.
@@ -9,10 +9,10 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
+use super::migrations::{has_table, migrate, refuse_what_is_newer};
 use super::{Rules, revocations};
 use crate::clock::{Clock, Timestamp};
 use crate::tokens::rotation::Resumed;
@@ -31,16 +31,6 @@ pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 const FILE_MODE: u32 = 0o600;
 /// Owner only.
 const DIRECTORY_MODE: u32 = 0o700;
-
-/// Numbered from 1, never changed once released.
-const MIGRATIONS: [(&str, &str); 6] = [
-    ("0001_initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
-    ("0002_live_sessions", include_str!("../../../migrations/sqlite/0002_live_sessions.sql")),
-    ("0003_enabled_admins", include_str!("../../../migrations/sqlite/0003_enabled_admins.sql")),
-    ("0004_longer_endings", include_str!("../../../migrations/sqlite/0004_longer_endings.sql")),
-    ("0005_login_failures", include_str!("../../../migrations/sqlite/0005_login_failures.sql")),
-    ("0006_key_ring", include_str!("../../../migrations/sqlite/0006_key_ring.sql")),
-];
 
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -190,21 +180,6 @@ pub(super) fn copy_the_log_on_close(connection: &Connection) {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).ok();
 }
 
-/// Before anything is written: a newer schema is another program's. Answers with the one that was found; 0 is none.
-pub(super) fn refuse_what_is_newer(connection: &Connection) -> Result<i64, OpenError> {
-    if !has_table(connection, "schema_migrations")? {
-        return Ok(0);
-    }
-    let found: i64 =
-        connection.query_row("SELECT coalesce(max(number), 0) FROM schema_migrations", [], |row| row.get(0))?;
-    let known = known_schema();
-    if found > known { Err(OpenError::NewerSchema { found, known }) } else { Ok(found) }
-}
-
-pub(super) fn known_schema() -> i64 {
-    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
-}
-
 /// Before anything is written: with a clock that is behind, tokens would live too long and windows open again.
 pub(super) fn refuse_times_ahead(last: Option<&(Timestamp, Timestamp)>, clock: &Clock) -> Result<(), OpenError> {
     let behind = last.map_or(Duration::ZERO, |(last_alive, _)| last_alive.since(clock.wall()));
@@ -224,43 +199,6 @@ pub(super) fn times(connection: &Connection) -> rusqlite::Result<Option<(Timesta
             Ok((Timestamp::from_millis(row.get(0)?), Timestamp::from_millis(row.get(1)?)))
         })
         .optional()
-}
-
-fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)", [name], |row| row.get(0))
-}
-
-fn migrate(connection: &mut Connection, clock: &Clock) -> Result<(), OpenError> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    transaction.execute_batch(
-        "CREATE TABLE IF NOT EXISTS schema_migrations (
-             number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at INTEGER NOT NULL
-         ) STRICT",
-    )?;
-    for (number, (name, text)) in (1_i64..).zip(MIGRATIONS) {
-        let checksum = checksum(text);
-        let applied: Option<String> = transaction
-            .query_row("SELECT checksum FROM schema_migrations WHERE number = ?1", [number], |row| row.get(0))
-            .optional()?;
-        match applied {
-            Some(applied) if applied == checksum => {}
-            Some(_) => return Err(OpenError::ChangedMigration(name)),
-            None => {
-                transaction.execute_batch(text)?;
-                transaction.execute(
-                    "INSERT INTO schema_migrations (number, name, checksum, applied_at) VALUES (?1, ?2, ?3, ?4)",
-                    params![number, name, checksum, clock.now().as_millis()],
-                )?;
-            }
-        }
-    }
-    transaction.commit()?;
-    Ok(())
-}
-
-fn checksum(text: &str) -> String {
-    let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    digest.as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 /// When the service is last known to have run.
@@ -369,6 +307,7 @@ mod tests {
     use rusqlite::StatementStatus;
 
     use super::*;
+    use crate::storage::sqlite::migrations::MIGRATIONS;
 
     #[test]
     fn a_place_without_a_write_ahead_log_is_refused() {

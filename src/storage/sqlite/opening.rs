@@ -7,12 +7,12 @@
 use rusqlite::params;
 
 use super::batch::{Applied, Unit};
-use super::sessions::{end, new_id};
+use super::sessions::{end, new_id, transport_column};
 use super::{attempts, live, users};
 use crate::storage::client::InlineText;
 use crate::storage::{Account, Client, EndReason, NewSession, SessionOutcome, UserAgent};
 use crate::throttle::Settlement;
-use crate::tokens::grant::Grant;
+use crate::tokens::grant::{Grant, Transport};
 use crate::tokens::refresh::{Generation, SessionId};
 
 /// Opens it, if the account is still what was read before the hash.
@@ -23,7 +23,7 @@ pub(super) fn open(unit: &mut Unit<'_>, new: &NewSession) -> Applied<SessionOutc
             users::write_hash(unit, new.seen.user, stronger)?;
         }
         let evicted = make_room(unit, &account)?;
-        let grant = begin(unit, account, &new.client)?;
+        let grant = begin(unit, account, &new.client, new.transport)?;
         if let Some(reservation) = &new.reservation {
             attempts::settle(unit, reservation, Settlement::Succeeded(new.seen.user))?;
         }
@@ -42,15 +42,15 @@ fn make_room(unit: &mut Unit<'_>, account: &Account) -> Applied<Vec<SessionId>> 
 }
 
 /// Begins a session of the account, as it is now. One statement.
-pub(super) fn begin(unit: &Unit<'_>, account: Account, client: &Client) -> Applied<Grant> {
+pub(super) fn begin(unit: &Unit<'_>, account: Account, client: &Client, transport: Transport) -> Applied<Grant> {
     let session = SessionId(new_id(unit.now));
     let absolute_expires_at = unit.now.plus(unit.rules.session_ttl);
     let idle_expires_at = unit.now.plus(unit.rules.rotation.idle_ttl).min(absolute_expires_at);
     unit.connection
         .prepare_cached(
             "INSERT INTO sessions (id, user_id, epoch, current_generation, parent_generation, created_at,
-                                   idle_expires_at, absolute_expires_at, user_agent, ip)
-             VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9)",
+                                   idle_expires_at, absolute_expires_at, user_agent, ip, transport)
+             VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             session.0,
@@ -62,6 +62,7 @@ pub(super) fn begin(unit: &Unit<'_>, account: Account, client: &Client) -> Appli
             absolute_expires_at.as_millis(),
             client.user_agent.as_ref().map(UserAgent::as_str),
             client.address().as_ref().map(InlineText::as_str),
+            transport_column(transport),
         ])?;
     Ok(Grant {
         session,

@@ -1,14 +1,15 @@
 //! What other processes write.
 //!
-//! Owns one rule: an ending that another process committed is known here one look later. A look is one question to SQLite,
-//! whose answer (`PRAGMA data_version`) is another one only after another connection committed something; only then is the
-//! table read, and of it no more than may be new.
+//! Owns one rule: an ending that another process committed, and a client that it changed, is known here one look later.
+//! A look is one question to SQLite, whose answer (`PRAGMA data_version`) is another one only after another connection
+//! committed something; only then are the tables read, and of the endings no more than may be new.
 
 use rusqlite::Connection;
 
 use super::open::CLOCK_TOLERANCE;
-use super::revocations;
+use super::{clients, revocations};
 use crate::clock::Timestamp;
+use crate::storage::News;
 use crate::tokens::revocation::Revocation;
 
 /// What was seen of them.
@@ -33,19 +34,25 @@ impl Others {
         Ok(endings)
     }
 
-    /// The endings that may be new since the last look, if somebody else wrote anything since. A look that failed is as good
-    /// as none: the next one finds what it would have found.
-    pub fn look(&mut self, connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Vec<Revocation>>> {
-        let Some(last) = self.last_look else { return self.begin(connection, now).map(Some) };
+    /// What may be new since the last look, if somebody else wrote anything since. A look that failed is as good as
+    /// none: the next one finds what it would have found.
+    pub fn look(&mut self, connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<News>> {
         let version = version(connection)?;
-        let endings = if version == last.version {
-            None
-        } else {
+        let since = match self.last_look {
+            Some(last) if last.version == version => None,
             // Their clock may be behind this one, but not by more than what would refuse them the database.
-            Some(revocations::since(connection, last.at.minus(CLOCK_TOLERANCE))?)
+            Some(last) => Some(last.at.minus(CLOCK_TOLERANCE)),
+            None => Some(Timestamp::from_millis(i64::MIN)),
         };
+        let news = since.map(|since| {
+            Ok::<_, rusqlite::Error>(News {
+                endings: revocations::since(connection, since)?,
+                clients: clients::all(connection)?,
+            })
+        });
+        let news = news.transpose()?;
         self.last_look = Some(Look { version, at: now });
-        Ok(endings)
+        Ok(news)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Presenting a token, and ending a session.
 //!
-//! Fills `tokens::rotation`'s types from the rows, and writes the verdict. Decides nothing itself.
+//! Fills `tokens::rotation`'s types from the rows, and writes the verdict, or only tells it. Decides nothing itself.
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
 use super::batch::{Applied, Operation, Refusal, Unit};
@@ -10,8 +10,8 @@ use super::{opening, users};
 use crate::clock::Timestamp;
 use crate::error::{Error, GrantRefusal};
 use crate::storage::client::InlineText;
-use crate::storage::{Client, EndReason, SessionOperation, SessionOutcome, UserAgent};
-use crate::tokens::grant::Grant;
+use crate::storage::{Client, EndReason, EndedSession, Renewable, SessionOperation, SessionOutcome, UserAgent};
+use crate::tokens::grant::{Grant, Transport};
 use crate::tokens::principal::{Epoch, Principal, UserId, Version};
 use crate::tokens::refresh::{Generation, Presented, SessionId};
 use crate::tokens::revocation::Ended;
@@ -24,9 +24,11 @@ impl Operation for SessionOperation {
         match self {
             Self::Rotate { presented, asked_at, client } => rotate(unit, presented, asked_at, &client),
             Self::Open(session) => opening::open(unit, &session),
-            Self::End { session, reason } => end(unit, session, reason).map(|owner| SessionOutcome::Ended { owner }),
+            Self::End { session, reason } => {
+                end(unit, session, reason).map(|session| SessionOutcome::Ended { session })
+            }
             Self::EndOwn { owner, asked_by, session } => {
-                end_own(unit, owner, asked_by, session).map(|owner| SessionOutcome::Ended { owner })
+                end_own(unit, owner, asked_by, session).map(|session| SessionOutcome::Ended { session })
             }
         }
     }
@@ -40,7 +42,7 @@ struct Stored {
 }
 
 fn rotate(unit: &mut Unit<'_>, presented: Presented, asked_at: Timestamp, client: &Client) -> Applied<SessionOutcome> {
-    let stored = load(unit, presented.session)?;
+    let stored = load(unit.connection, presented.session)?;
     let session = stored.as_ref().map(|stored| &stored.session);
     let user = stored.as_ref().and_then(|stored| stored.user.as_ref()).map(|(user, _)| user);
     let moment = Moment { asked_at, now: unit.now };
@@ -100,28 +102,34 @@ fn write_advance(unit: &Unit<'_>, session: SessionId, advance: &Advance, client:
     Ok(())
 }
 
-/// Ends a session and the access tokens of it; says whose it was, if nothing had ended it before, be it by itself or with all
+/// Ends a session and the access tokens of it; says which it was, if nothing had ended it before, be it by itself or with all
 /// of its user's. An ending is never overwritten. One that is past a limit is ended all the same: an access token of it may
 /// live a little longer.
-pub(super) fn end(unit: &mut Unit<'_>, session: SessionId, reason: EndReason) -> Applied<Option<UserId>> {
+pub(super) fn end(unit: &mut Unit<'_>, session: SessionId, reason: EndReason) -> Applied<Option<EndedSession>> {
     unit.atomically(|unit| {
-        let owner = unit
+        let ended = unit
             .connection
             .prepare_cached(
                 "UPDATE sessions SET ended_at = ?2, end_reason = ?3
                  WHERE id = ?1 AND ended_at IS NULL AND epoch = (SELECT epoch FROM users WHERE id = sessions.user_id)
-                 RETURNING user_id",
+                 RETURNING user_id, transport",
             )?
-            .query_row(params![session.0, unit.now.as_millis(), reason.as_str()], |row| row.get(0).map(UserId))
+            .query_row(params![session.0, unit.now.as_millis(), reason.as_str()], |row| {
+                Ok((UserId(row.get(0)?), row.get(1)?))
+            })
             .optional()?;
-        if owner.is_some() {
-            unit.revoke(Ended::Session(session))?;
-        }
-        Ok(owner)
+        let Some((owner, transport)) = ended else { return Ok(None) };
+        unit.revoke(Ended::Session(session))?;
+        Ok(Some(EndedSession { owner, transport: stored_transport(transport)? }))
     })
 }
 
-fn end_own(unit: &mut Unit<'_>, owner: UserId, asked_by: SessionId, session: SessionId) -> Applied<Option<UserId>> {
+fn end_own(
+    unit: &mut Unit<'_>,
+    owner: UserId,
+    asked_by: SessionId,
+    session: SessionId,
+) -> Applied<Option<EndedSession>> {
     require_live(unit, asked_by, owner)?;
     let whose: Option<UserId> = unit
         .connection
@@ -138,14 +146,61 @@ fn end_own(unit: &mut Unit<'_>, owner: UserId, asked_by: SessionId, session: Ses
 /// What was asked under a session is done only while it lives, as this transaction finds it: its access token was checked
 /// earlier. Errors: [`Error::InvalidToken`], also where the session is another user's.
 pub(super) fn require_live(unit: &Unit<'_>, session: SessionId, owner: UserId) -> Applied<()> {
-    let stored = load(unit, session)?.filter(|stored| stored.owner == owner);
+    let stored = load(unit.connection, session)?.filter(|stored| stored.owner == owner);
     let session = stored.as_ref().map(|stored| &stored.session);
     let user = stored.as_ref().and_then(|stored| stored.user.as_ref()).map(|(user, _)| user);
     rotation::live(session, user, unit.now).map(|_| ()).map_err(|_| Error::InvalidToken.into())
 }
 
-fn load(unit: &Unit<'_>, session: SessionId) -> Applied<Option<Stored>> {
-    unit.connection
+/// How the client of a session is given refresh tokens. Not a column of [`load`]: a renewal does without.
+pub(super) fn transport(unit: &Unit<'_>, session: SessionId) -> Applied<Transport> {
+    let column = unit
+        .connection
+        .prepare_cached("SELECT transport FROM sessions WHERE id = ?1")?
+        .query_row([session.0], |row| row.get(0))?;
+    stored_transport(column)
+}
+
+/// A transport as the column has it.
+pub(super) fn transport_column(transport: Transport) -> i64 {
+    match transport {
+        Transport::Body => 0,
+        Transport::Cookie => 1,
+    }
+}
+
+/// A transport column. Errors: [`Error::Internal`] where it has a number that this version does not know.
+fn stored_transport(column: i64) -> Applied<Transport> {
+    match column {
+        0 => Ok(Transport::Body),
+        1 => Ok(Transport::Cookie),
+        _ => Err(Error::Internal("a stored transport").into()),
+    }
+}
+
+/// What presenting a token at `now` would be granted for, by the rule that decides when it is presented. Nothing is written,
+/// not even where the rule says that the session ends.
+pub(super) fn renewable(
+    connection: &Connection,
+    presented: Presented,
+    now: Timestamp,
+    policy: &rotation::Policy,
+) -> Applied<Option<Renewable>> {
+    let Some(Stored { session, user: Some((user, principal)), .. }) = load(connection, presented.session)? else {
+        return Ok(None);
+    };
+    let moment = Moment { asked_at: now, now };
+    match rotation::decide(Some(&session), Some(&user), presented.generation, moment, policy) {
+        Verdict::Hold | Verdict::Replay | Verdict::Rotate(_) | Verdict::Reissue(_) => {
+            let expires_at = session.idle_expires_at.min(session.absolute_expires_at);
+            Ok(Some(Renewable { principal, expires_at }))
+        }
+        Verdict::Refuse(_) | Verdict::Reuse { .. } => Ok(None),
+    }
+}
+
+fn load(connection: &Connection, session: SessionId) -> Applied<Option<Stored>> {
+    connection
         .prepare_cached(
             "SELECT s.user_id, s.epoch, s.current_generation, s.parent_generation, s.rotated_at, s.idle_expires_at,
                     s.absolute_expires_at, s.ended_at IS NOT NULL, u.epoch, u.disabled, u.version, u.username, u.roles

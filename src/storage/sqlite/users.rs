@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
 use super::batch::{Applied, Operation, Refusal, Unit};
-use super::sessions::{new_id, require_live};
+use super::sessions::{new_id, require_live, transport};
 use super::{administration, admins, opening};
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -85,20 +85,23 @@ pub(super) fn find(unit: &Unit<'_>, name: &Username) -> Applied<Option<Account>>
 fn change_password(unit: &mut Unit<'_>, change: &PasswordChange) -> Applied<UserOutcome> {
     let user = change.seen.user;
     require_live(unit, change.asked_by, user)?;
+    let transport = transport(unit, change.asked_by)?;
     unchanged(unit, &change.seen)?;
     unit.atomically(|unit| {
         write_hash(unit, user, &change.hash)?;
         end_all(unit, user)?;
         // Opened under the counters that the line above raised: of all of the user's sessions the only live one.
         let account = by_id(unit, user)?.ok_or(Error::NoSuchUser)?;
-        opening::begin(unit, account, &change.client).map(UserOutcome::PasswordChanged)
+        let grant = opening::begin(unit, account, &change.client, transport)?;
+        Ok(UserOutcome::PasswordChanged { grant, transport })
     })
 }
 
 fn end_sessions(unit: &mut Unit<'_>, user: UserId, asked_by: SessionId) -> Applied<UserOutcome> {
     require_live(unit, asked_by, user)?;
+    let transport = transport(unit, asked_by)?;
     unit.atomically(|unit| end_all(unit, user))?;
-    Ok(UserOutcome::Changed)
+    Ok(UserOutcome::AllEnded { transport })
 }
 
 /// Removes an account; the caller has seen that an admin stays.
@@ -115,7 +118,9 @@ fn delete_own(unit: &mut Unit<'_>, seen: &Fence, asked_by: SessionId) -> Applied
     require_live(unit, asked_by, seen.user)?;
     let account = unchanged(unit, seen)?;
     admins::require_another(unit, &account)?;
-    delete(unit, seen.user)
+    let transport = transport(unit, asked_by)?;
+    delete(unit, seen.user)?;
+    Ok(UserOutcome::AllEnded { transport })
 }
 
 /// Raises both counters, which ends every session and access token of the user in one write to the user's own row.

@@ -3,8 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey::actors::{Account, Client, Fence, NewSession, NewUser, PasswordChange};
+use latchkey::clock::Timestamp;
 use latchkey::error::Error;
 use latchkey::passwords::{Password, PasswordHash, Submitted};
+use latchkey::tokens::grant::Transport;
 use latchkey::tokens::principal::{Role, UserId, Username};
 use latchkey::tokens::refresh::{Generation, SessionId};
 use reqwest::Method;
@@ -34,8 +36,13 @@ impl TestServer {
 
     /// What a password change comes to once its hashes are made, asked for under a session that is opened for it.
     pub async fn changing_password(&self, seen: Fence, hash: PasswordHash) -> Result<(), Error> {
-        let session =
-            NewSession { seen: seen.clone(), stronger_hash: None, client: Client::default(), reservation: None };
+        let session = NewSession {
+            seen: seen.clone(),
+            stronger_hash: None,
+            client: Client::default(),
+            transport: Transport::Body,
+            reservation: None,
+        };
         let asked_by = self.services.sessions.open(session).await?.grant.session;
         let change = PasswordChange { seen, hash, asked_by, client: Client::default() };
         self.services.users.change_password(change).await.map(|_| ())
@@ -56,7 +63,13 @@ impl TestServer {
     /// A session that is opened as a login does whose hash needs no change; its access token.
     pub async fn open_session(&self, username: &str) -> String {
         let seen = self.account(username).await.fence();
-        let session = NewSession { seen, stronger_hash: None, client: Client::default(), reservation: None };
+        let session = NewSession {
+            seen,
+            stronger_hash: None,
+            client: Client::default(),
+            transport: Transport::Body,
+            reservation: None,
+        };
         let opened = self.services.sessions.open(session).await.unwrap();
         self.services.keys.now().access.mint(&opened.grant).unwrap().text
     }
@@ -125,9 +138,14 @@ impl TestServer {
 
     /// The authentic token of any generation of a session.
     pub fn token_of(&self, session_id: &str, generation: u32) -> String {
+        self.token_made_at(session_id, generation, self.services.clock.now())
+    }
+
+    /// The same under the key that signed at this time.
+    pub fn token_made_at(&self, session_id: &str, generation: u32, made_at: Timestamp) -> String {
         let session = SessionId(session_id.parse().unwrap());
         let (keys, generation) = (self.services.keys.now(), Generation::new(generation).unwrap());
-        keys.refresh.mint(session, generation, self.services.clock.now()).unwrap().expose().to_owned()
+        keys.refresh.mint(session, generation, made_at).unwrap().expose().to_owned()
     }
 
     /// `POST /api/refresh_token` as a future of its own, for many at once.

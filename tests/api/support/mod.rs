@@ -3,7 +3,9 @@
 pub mod account;
 pub mod by_hand;
 pub mod calls;
+pub mod cookie;
 pub mod forge;
+pub mod forms;
 pub mod in_flight;
 pub mod key_ring;
 pub mod log;
