@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::visit::Visit;
 use super::{answer, json_line, typed};
 use crate::clients::{ClientId, ClientSecret, RegisteredClient};
+use crate::clock::Clock;
 use crate::config;
 use crate::storage::sqlite::Missing;
 use crate::storage::{ClientOperation, ClientOutcome};
@@ -21,8 +22,9 @@ const LONGEST_OVERLAP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 const AFTER_HELP_ROTATE: &str = "\
 The new secret counts at once, and the one from before for --overlap, so that
-nobody is locked out while it is exchanged. A secret from before that is over.
-Where one was stolen, end both: --overlap 0s.
+nobody is locked out while it is exchanged. One secret from before is taken, not
+two: while there is one, rotating again would end it, and asks back. Where one
+was stolen, end both: --overlap 0s.
 
 Exit codes: 0 done, 1 failed, 2 wrong argument, 78 a setting was refused.";
 
@@ -50,6 +52,9 @@ pub(super) enum Clients {
         /// How long the secret from before is taken as well: 0s ends it at once
         #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = overlap)]
         overlap: Duration,
+        /// Do not ask back
+        #[arg(long)]
+        yes: bool,
     },
     /// Remove a client; its secrets are over
     Delete {
@@ -68,7 +73,7 @@ pub(super) fn run(command: Clients) -> Result<(), Failure> {
     match command {
         Clients::Create { name } => create(&visit, name),
         Clients::List { json } => list(&visit, json),
-        Clients::Rotate { name, overlap } => rotate(&visit, name, overlap),
+        Clients::Rotate { name, overlap, yes } => rotate(&visit, name, overlap, yes),
         Clients::Delete { name, yes } => delete(&visit, name, yes),
     }
 }
@@ -79,10 +84,28 @@ fn create(visit: &Visit, id: ClientId) -> Result<(), Failure> {
     show(&id, &secret)
 }
 
-fn rotate(visit: &Visit, id: ClientId, overlap: Duration) -> Result<(), Failure> {
+fn rotate(visit: &Visit, id: ClientId, overlap: Duration, yes: bool) -> Result<(), Failure> {
+    // Who rotates again because the first answer was lost has the secret from before in use. With --overlap 0s its end is meant.
+    if !yes && !overlap.is_zero() {
+        agree_to_end_the_former(visit, &id)?;
+    }
     let secret = new_secret()?;
     changed(visit, &id, ClientOperation::Rotate { id: id.clone(), secret: secret.hash(), overlap })?;
     show(&id, &secret)
+}
+
+/// Asks back where a secret from before is still taken: it has no room beside the one that is replaced now.
+fn agree_to_end_the_former(visit: &Visit, id: &ClientId) -> Result<(), Failure> {
+    let (clients, now) = (visit.guest.clients()?, Clock::system().now());
+    let former = clients.iter().find(|client| client.id == *id).and_then(|client| client.former);
+    let Some(former) = former.filter(|former| now < former.until) else { return Ok(()) };
+    let question = format!(
+        "The secret that {id} had before the last rotation is taken until {}, and would end now.\nRotate again?",
+        former.until.to_rfc3339()
+    );
+    let unasked = "a second rotation ends the secret that was to be taken until then: rotate asks back where there is a terminal, \
+                   and needs --yes elsewhere";
+    if typed::agreed(&question, unasked)? { Ok(()) } else { Err(Failure::new(format!("{id}: not rotated"))) }
 }
 
 fn list(visit: &Visit, json: bool) -> Result<(), Failure> {

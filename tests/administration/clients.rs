@@ -75,6 +75,22 @@ fn a_rotation_says_until_when_the_old_secret_counts() {
     assert!(listed(&place).remove(0)["old_secret_until"].is_null());
 }
 
+#[test]
+fn a_second_rotation_that_would_end_the_secret_in_use_asks_back() {
+    let place = served_once();
+    place.ok(&["clients", "create", "orders"]);
+    place.ok(&["clients", "rotate", "orders"]);
+    let before = listed(&place);
+
+    place.run(&["clients", "rotate", "orders"]).assert_failed(2, "a second rotation ends the secret");
+    assert_eq!(listed(&place), before);
+
+    place.ok(&["clients", "rotate", "orders", "--yes"]);
+    assert_ne!(listed(&place), before);
+    place.ok(&["clients", "rotate", "orders", "--overlap", "0s"]);
+    place.ok(&["clients", "rotate", "orders"]);
+}
+
 #[actix_web::test]
 async fn a_running_server_knows_of_every_change() {
     let place = Place::new();

@@ -58,7 +58,7 @@ pub enum OpenError {
     #[error("migration {0} was applied with another text than this program has")]
     ChangedMigration(&'static str),
     /// There is none, and whoever asks makes none.
-    #[error("there is no database yet")]
+    #[error("there is no database yet: run this in the server's folder, or set it as the server does")]
     Missing,
     /// A guest's program is newer than the server's that runs.
     #[error(
