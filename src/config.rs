@@ -268,7 +268,10 @@ impl Settings {
         }
         // A proxy on this machine may serve the world from a loopback HOST; who calls it by https has no use for this.
         if self.cookie_insecure && self.public_url.as_ref().is_some_and(Origin::is_https) {
-            return Err(refused(&COOKIE_INSECURE, "for plain HTTP on this machine alone: PUBLIC_URL must not be https"));
+            return Err(refused(
+                &COOKIE_INSECURE,
+                "for plain HTTP on this machine alone: PUBLIC_URL must not be https",
+            ));
         }
         if self.bcrypt_cost < parse::LEAST_STRONG_COST && !allow_weak_hash {
             return Err(refused(&BCRYPT_COST, "below 10, which is for tests only; they set ALLOW_WEAK_HASH=1"));
