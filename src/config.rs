@@ -13,7 +13,8 @@
 //!
 //! - `catalogue`: the names and the defaults
 //! - `effective`: what the settings come to, without the secrets
-//! - `origins`: which web origins there can be, the service's own among them; `proxies`: which proxies are believed; `rate`: how many in a while
+//! - `origins`: which web origins there can be, the service's own among them
+//! - `proxies`: which proxies are believed; `rate`: how many in a while
 //! - `strength`: which secrets are too weak
 //! - `kept`: the file of secrets beside the database; `private_file`: how such a file is read and written
 //! - `key_ring`: where the keys are that the command line makes
