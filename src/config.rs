@@ -13,7 +13,8 @@
 //!
 //! - `catalogue`: the names and the defaults
 //! - `effective`: what the settings come to, without the secrets
-//! - `origins`: which web origins there can be, the service's own among them; `proxies`: which proxies are believed; `rate`: how many in a while
+//! - `origins`: which web origins there can be, the service's own among them
+//! - `proxies`: which proxies are believed; `rate`: how many in a while
 //! - `strength`: which secrets are too weak
 //! - `kept`: the file of secrets beside the database; `private_file`: how such a file is read and written
 //! - `key_ring`: where the keys are that the command line makes
@@ -264,6 +265,13 @@ impl Settings {
             return Err(refused(
                 &COOKIE_INSECURE,
                 "for plain HTTP on this machine alone: HOST must be 127.0.0.1, ::1 or localhost",
+            ));
+        }
+        // A proxy on this machine may serve the world from a loopback HOST; who calls it by https has no use for this.
+        if self.cookie_insecure && self.public_url.as_ref().is_some_and(Origin::is_https) {
+            return Err(refused(
+                &COOKIE_INSECURE,
+                "for plain HTTP on this machine alone: PUBLIC_URL must not be https",
             ));
         }
         if self.bcrypt_cost < parse::LEAST_STRONG_COST && !allow_weak_hash {

@@ -20,8 +20,7 @@ by("login").addEventListener("submit", async (event) => {
 });
 by("profile").addEventListener("click", show);
 by("log-out").addEventListener("click", async () => {
-  await logOut();
-  say("Signed out.");
+  say((await logOut()) ? "Signed out." : "Not signed out: try again.");
 });
 
 show();

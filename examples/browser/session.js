@@ -8,14 +8,20 @@ let renewing = null;
 // the token of a lost answer still counts.
 const PAUSES = [200, 1000, 3000];
 
-export async function logIn(username, password) {
-  const answer = await fetch("/api/login", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ username, password, transport: "cookie" }),
+// What comes last in an answer is what the browser keeps. So whatever sets the cookie or takes it away waits for its turn, in all
+// tabs: the answer to a renewal of the session before must not come behind that to a login.
+const inTurn = (work) => navigator.locks.request("latchkey-session", work);
+
+export function logIn(username, password) {
+  return inTurn(async () => {
+    const answer = await fetch("/api/login", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ username, password, transport: "cookie" }),
+    });
+    if (answer.ok) accessToken = (await answer.json()).access_token;
+    return answer.ok;
   });
-  if (answer.ok) accessToken = (await answer.json()).access_token;
-  return answer.ok;
 }
 
 // Calls with the access token. Where there is none, or it is refused, it is renewed once and the call repeated.
@@ -31,7 +37,7 @@ export async function call(path, options = {}) {
 // Whoever is signed in still is afterwards; false where nobody is. One renewal at a time: in this tab by the promise, between
 // tabs by the lock, so that each presents the cookie that the answer before it brought.
 function renew() {
-  renewing ??= navigator.locks.request("latchkey-renewal", present).finally(() => (renewing = null));
+  renewing ??= inTurn(present).finally(() => (renewing = null));
   return renewing;
 }
 
@@ -53,7 +59,12 @@ async function present() {
   }
 }
 
-export async function logOut() {
-  accessToken = null;
-  await fetch("/api/logout", { method: "POST" });
+// Whether it is done; false where somebody is signed in still. 401: there was no cookie, so nobody is.
+export function logOut() {
+  return inTurn(async () => {
+    const answer = await fetch("/api/logout", { method: "POST" }).catch(() => null);
+    const done = answer?.ok || answer?.status === 401;
+    if (done) accessToken = null;
+    return done;
+  });
 }

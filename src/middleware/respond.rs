@@ -1,10 +1,10 @@
 //! The outermost layer: every answer leaves through here.
 //!
 //! Owns what the contract says of all answers: a request id, the security headers, errors as `application/problem+json` or in
-//! the [`Dialect`](crate::handlers::oauth::Dialect) of their path, and that a panic is one request's 500 instead of a broken connection. What [`cors`](super::cors) says of an answer is applied
-//! here too, because there are answers that no inner layer sees. It must be the last `wrap` of the app. A handler knows
-//! nothing of it: it returns an [`ApiError`] and finds the [`Trail`] in the request's extensions. A body that a handler
-//! wrote itself is never touched, whatever its status.
+//! the [`Dialect`](crate::handlers::oauth::Dialect) of their path, and that a panic is one request's 500 instead of a broken
+//! connection. What [`cors`](super::cors) says of an answer is applied here too, because there are answers that no inner layer
+//! sees. It must be the last `wrap` of the app. A handler knows nothing of it: it returns an [`ApiError`] and finds the [`Trail`]
+//! in the request's extensions. A body that a handler wrote itself is never touched, whatever its status.
 //!
 //! request -> trail into the extensions -> everything inside -> answer, error or panic -> `finish` -> log line, client
 

@@ -193,6 +193,22 @@ async fn whoever_ends_another_of_their_sessions_keeps_the_cookie_unless_it_is_th
 }
 
 #[actix_web::test]
+async fn the_end_of_another_of_their_sessions_says_nothing_of_a_cookie_that_was_not_sent_or_is_of_none() {
+    let server = TestServer::start().await;
+    let asking = server.registered_by_cookie("alice").await;
+    for sent in [None, Some("forged")] {
+        let other = server.signed_in("alice").await;
+        let request = server.request(Method::DELETE, &format!("/api/sessions/{}", other.session_id));
+        let request = request.bearer_auth(&asking.access_token);
+
+        let request = if let Some(cookie) = sent { carrying(request, cookie) } else { request };
+        assert_done(&Answer::of(request).await).assert_cookie_stays();
+
+        assert_over(&server, &other).await;
+    }
+}
+
+#[actix_web::test]
 async fn what_is_refused_leaves_the_cookie() {
     let server = TestServer::start().await;
     let alice = server.registered_by_cookie("alice").await;

@@ -83,7 +83,8 @@ async fn a_hint_changes_nothing_and_a_request_without_a_token_is_refused() {
     }
     let alice = server.logged_in("alice").await;
     let token = ("token", alice.refresh_token.as_str());
-    for parameters in [vec![], vec![("token", "")], vec![("token_type_hint", "refresh_token")], vec![token, token]] {
+    let hint = ("token_type_hint", "refresh_token");
+    for parameters in [vec![], vec![("token", "")], vec![hint], vec![token, token], vec![token, hint, hint]] {
         server.posted("/api/revoke", &parameters).await.assert_oauth(400, "invalid_request");
     }
     let query = format!("/api/revoke?token={}", alice.refresh_token);

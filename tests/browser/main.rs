@@ -137,6 +137,45 @@ async fn a_logout_in_one_tab_takes_the_cookie_from_all_of_them() {
     assert_eq!(window.server.number_of(&session, "ended_at IS NULL"), 0);
 }
 
+/// An answer to a renewal that came behind that to a login would take its cookie away, or put an older one back.
+#[actix_web::test]
+async fn a_login_and_a_logout_wait_for_what_another_tab_does_with_the_cookie() {
+    let Some(mut window) = Window::open(&[]).await else { return };
+    window.log_in("tab", "alice");
+    window.ask(json!({"do": "open", "tab": "other", "url": window.page.clone()}));
+    window.says("other", "Welcome, alice!");
+    let hold = r#"void navigator.locks.request("latchkey-session", () => new Promise((done) => (window.done = done)))"#;
+
+    for (button, shown, call) in
+        [("#log-in", "Welcome, alice!", "POST /api/login 200"), ("#log-out", SIGNED_OUT, "POST /api/logout 204")]
+    {
+        window.run("other", hold);
+        window.ask(json!({"do": "fill", "tab": "tab", "field": "#password", "text": support::PASSWORD}));
+        window.answers("tab");
+        window.ask(json!({"do": "click", "tab": "tab", "button": button}));
+        assert_eq!(window.answers("tab"), [""; 0], "{button}");
+
+        window.run("other", "window.done()");
+        window.says("tab", shown);
+        assert_eq!(window.answers("tab")[0], call);
+    }
+}
+
+#[actix_web::test]
+async fn a_logout_that_failed_is_not_shown_as_one() {
+    let Some(mut window) = Window::open(&[]).await else { return };
+    let session = window.log_in("tab", "alice");
+    for failure in ["Promise.resolve(new Response(null, { status: 503 }))", "Promise.reject(new TypeError())"] {
+        window.run("tab", &format!("void (window.fetch = () => {failure})"));
+        window.run("tab", r#"void (document.getElementById("status").textContent = "")"#);
+
+        window.ask(json!({"do": "click", "tab": "tab", "button": "#log-out"}));
+
+        window.says("tab", "Not signed out");
+    }
+    assert!(window.server.lives(&session));
+}
+
 /// A browser keeps cookies by host and not by port, and a site is more than an origin: SameSite lets this one through.
 #[actix_web::test]
 async fn a_page_of_another_port_is_refused_though_the_browser_sends_the_cookie() {

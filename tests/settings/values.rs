@@ -41,7 +41,7 @@ fn every_setting_can_be_chosen() {
         .load(&[
             ("HOST", "::1"),
             ("PORT", "0"),
-            ("PUBLIC_URL", "https://id.test/"),
+            ("PUBLIC_URL", "http://localhost:8080/"),
             ("CORS_ORIGINS", "https://app.test, http://localhost:5173"),
             ("COOKIE_INSECURE", "1"),
             ("DATABASE_URL", "sqlite:///srv/latchkey.db"),
@@ -69,7 +69,7 @@ fn every_setting_can_be_chosen() {
         .unwrap();
 
     assert_eq!((settings.host.as_str(), settings.port), ("::1", 0));
-    assert_eq!(settings.public_url.as_ref().map(Origin::as_str), Some("https://id.test"));
+    assert_eq!(settings.public_url.as_ref().map(Origin::as_str), Some("http://localhost:8080"));
     assert!(settings.cookie_insecure);
     let origins: Vec<_> = settings.cors_origins.iter().map(Origin::as_str).collect();
     assert_eq!(origins, ["https://app.test", "http://localhost:5173"]);
@@ -188,6 +188,8 @@ fn settings_that_contradict_each_other_are_refused_by_both_names() {
         (["COOKIE_INSECURE", "1", "HOST", "192.0.2.1"], "COOKIE_INSECURE", "HOST"),
         (["COOKIE_INSECURE", "1", "HOST", "::"], "COOKIE_INSECURE", "HOST"),
         (["COOKIE_INSECURE", "1", "HOST", "localhost.example"], "COOKIE_INSECURE", "HOST"),
+        (["COOKIE_INSECURE", "1", "PUBLIC_URL", "https://id.test"], "COOKIE_INSECURE", "PUBLIC_URL"),
+        (["COOKIE_INSECURE", "1", "PUBLIC_URL", "https://localhost:8443"], "COOKIE_INSECURE", "PUBLIC_URL"),
         (["BCRYPT_COST", "9", "PORT", "1"], "BCRYPT_COST", "ALLOW_WEAK_HASH"),
         (["BCRYPT_COST", "9", "ALLOW_WEAK_HASH", "0"], "BCRYPT_COST", "ALLOW_WEAK_HASH"),
         (["JWT_SECRET", JWT, "REFRESH_TOKEN_SECRET", JWT], "REFRESH_TOKEN_SECRET", "repeats JWT_SECRET"),

@@ -154,7 +154,8 @@ fn a_row_that_is_no_client_is_left_out(engine: Box<dyn Engine>) {
     change(&db, creation("orders", &secret()));
 
     db.engine.sql(
-        "INSERT INTO clients (id, secret_hash, created_at) VALUES ('Not One', zeroblob(32), 0), ('short', x'00', 0)",
+        "INSERT INTO clients (id, secret_hash, created_at)
+         VALUES ('Not One', zeroblob(32), 0), ('short', x'00', 0), (CAST(x'ff6161' AS TEXT), zeroblob(32), 0)",
     );
 
     let ids: Vec<_> = all(&db).iter().map(|client| client.id.to_string()).collect();

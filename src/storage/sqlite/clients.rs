@@ -56,12 +56,13 @@ pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<RegisteredCli
 }
 
 fn registered(row: &Row<'_>) -> rusqlite::Result<Option<RegisteredClient>> {
-    let id: String = row.get(0)?;
+    // Whatever the file's owner put there, also what is no UTF-8.
+    let id = row.get_ref(0)?.as_bytes().ok().and_then(|id| str::from_utf8(id).ok()).and_then(ClientId::parse);
     let (secret, former): (Vec<u8>, Option<Vec<u8>>) = (row.get(1)?, row.get(2)?);
     let former = former.as_deref().and_then(SecretHash::from_stored);
     let until = row.get::<_, Option<i64>>(3)?.map(Timestamp::from_millis);
     let (created_at, rotated_at) = (Timestamp::from_millis(row.get(4)?), row.get::<_, Option<i64>>(5)?);
-    Ok(ClientId::parse(&id).zip(SecretHash::from_stored(&secret)).map(|(id, secret)| RegisteredClient {
+    Ok(id.zip(SecretHash::from_stored(&secret)).map(|(id, secret)| RegisteredClient {
         id,
         secret,
         former: former.zip(until).map(|(hash, until)| FormerSecret { hash, until }),
