@@ -103,6 +103,16 @@ fn a_database_of_the_first_schema_is_brought_up_to_date_with_all_that_is_in_it()
 }
 
 #[test]
+#[should_panic(expected = "CHECK constraint failed")]
+fn a_transport_that_is_none_is_refused_by_the_file_itself() {
+    let db = Database::on(Box::new(SqliteEngine::fresh()));
+    db.session(&db.account("alice"));
+
+    // Read back, it would keep the session from ever being ended.
+    db.engine.sql("UPDATE sessions SET transport = 2");
+}
+
+#[test]
 fn a_list_is_answered_while_a_batch_waits_for_the_file() {
     let db = Database::on(Box::new(SqliteEngine::fresh()));
     let alice = db.account("alice");
