@@ -28,6 +28,7 @@ pub const LONGEST_KEY_RING: u64 = 128 * 1024;
 
 const TOO_LONG: &str = "longer than 131072 bytes, which no key ring is";
 const TOO_LONG_FILE: &str = "the file that it names is longer than 131072 bytes, which no key ring is";
+const NOT_A_FILE: &str = "what it names is not a file; it should hold the key ring";
 const NOT_A_RING: &str = "not the text of a key ring; KEY_RING_FILE is where a file is named";
 const TWO_RINGS: &str = "given together with KEY_RING; take one of them out";
 const NOT_HERE: &str = "comes from the environment and cannot be changed here; change it where the environment is made, or \
@@ -92,8 +93,16 @@ impl KeyRing {
             Self::Given(text) => Ok(Some(Zeroizing::new(text.expose().to_vec()))),
             Self::File { path, named: true } => {
                 let unreadable = |cause| SettingsError::UnreadableFile { setting: KEY_RING_FILE.name, cause };
-                let bytes = File::open(path).and_then(|file| private_file::bounded(file, LONGEST_KEY_RING));
-                bytes.map_err(unreadable)?.ok_or(refused(&KEY_RING_FILE, TOO_LONG_FILE)).map(Some)
+                match private_file::opened(path) {
+                    Ok(file) => private_file::bounded(file, LONGEST_KEY_RING)
+                        .map_err(unreadable)?
+                        .ok_or(refused(&KEY_RING_FILE, TOO_LONG_FILE))
+                        .map(Some),
+                    Err(Unreadable::Io(cause)) => Err(unreadable(cause)),
+                    Err(Unreadable::NotAFile | Unreadable::OpenToOthers | Unreadable::TooLong) => {
+                        Err(refused(&KEY_RING_FILE, NOT_A_FILE))
+                    }
+                }
             }
             Self::File { path, named: false } => {
                 match private_file::read(path, LONGEST_KEY_RING) {
