@@ -52,6 +52,7 @@ and the first `generate` or `rotate` makes one. Where a ring was in use and its
 file is gone, a server does not start, because everybody whose refresh token a
 lost key signed would be told for good that it is unknown. Bring the file back
 from a backup; or accept that, with this command: they have to log in again.
+A file that KEY_RING_FILE names has to be there: this makes the first one.
 
 Exit codes: 0 done, 1 failed, or there is a ring, 2 wrong argument, 78 a setting
 was refused.";
@@ -173,7 +174,7 @@ fn withdraw(kid: &str, yes: bool) -> Result<(), Failure> {
 fn init(yes: bool) -> Result<(), Failure> {
     // Not as a start would: that is refused where the ring was lost.
     let settings = found_or_made(Settings::check(std::env::vars_os(), dotenv())?.settings)?;
-    if settings.key_ring.read()?.is_some() {
+    if settings.key_ring.found()?.is_some() {
         return Err(Failure::new(THERE_IS_ONE));
     }
     let question = "Whoever was signed in with a key that was lost has to log in again.\nBegin an empty key ring?";

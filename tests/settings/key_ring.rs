@@ -120,7 +120,7 @@ fn a_pipe_in_the_rings_place_is_refused_and_not_waited_for() {
 fn a_named_ring_must_be_there_and_may_be_open_to_others() {
     let place = Place::new();
     let named = place.path("mounted").display().to_string();
-    let refusal = place.refusal(&[("KEY_RING_FILE", &named)]);
+    let refusal = place.ring(&[("KEY_RING_FILE", &named)]).read().unwrap_err().to_string();
     assert!(refusal.starts_with("KEY_RING_FILE: the file that it names cannot be read: "), "{refusal}");
     place.write("mounted", TEXT);
     fs::set_permissions(&named, fs::Permissions::from_mode(0o644)).unwrap();
