@@ -10,6 +10,7 @@
 //! thread of its own, because a disk may be slow.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use actix_web::rt;
@@ -148,9 +149,8 @@ impl Follower {
                 Err(_) => None,
             };
             let (settings, seen, now) = (Arc::clone(&self.settings), known.seen.clone(), self.clock.now());
-            let Ok(looked) = rt::task::spawn_blocking(move || look_again(&settings, &seen, known.noted, now)).await
-            else {
-                // It panicked, and the lifeline says so.
+            let Ok(looked) = aside(move || look_again(&settings, &seen, known.noted, now)).await else {
+                // It panicked, or there is no thread to be had, and the lifeline says so.
                 return;
             };
             if let Some(changed) = looked {
@@ -187,6 +187,15 @@ impl Follower {
         }
         Ok(())
     }
+}
+
+/// What this comes to on a thread of its own. Not one of the runtime's, which wait for each other at the end: a disk that hangs
+/// would keep a service that was told to stop.
+fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
+    let (done, outcome) = oneshot::channel();
+    // Without a thread `done` is dropped, and whoever waits hears of it; they may also have gone.
+    thread::Builder::new().name("key ring".to_owned()).spawn(move || done.send(work()).ok()).ok();
+    outcome
 }
 
 /// Reads the ring, and tests it if it is another than what was `seen`.

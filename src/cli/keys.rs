@@ -20,7 +20,8 @@ use super::failure::Failure;
 use super::{answer, checked, dotenv, typed};
 use crate::app;
 use crate::clock::{Clock, Timestamp};
-use crate::config::{self, KeyRing, Settings};
+use crate::config::{self, Database, KeyRing, Settings};
+use crate::storage::sqlite::Sqlite;
 use crate::tokens::keys::Algorithm;
 use crate::tokens::ring::change::{NewKey, Refusal, Retired};
 use crate::tokens::ring::{Given, Kind, LEAST_NOTICE, Ring, Shown};
@@ -51,6 +52,7 @@ and the first `generate` or `rotate` makes one. Where a ring was in use and its
 file is gone, a server does not start, because everybody whose refresh token a
 lost key signed would be told for good that it is unknown. Bring the file back
 from a backup; or accept that, with this command: they have to log in again.
+A file that KEY_RING_FILE names has to be there: this makes the first one.
 
 Exit codes: 0 done, 1 failed, or there is a ring, 2 wrong argument, 78 a setting
 was refused.";
@@ -172,7 +174,7 @@ fn withdraw(kid: &str, yes: bool) -> Result<(), Failure> {
 fn init(yes: bool) -> Result<(), Failure> {
     // Not as a start would: that is refused where the ring was lost.
     let settings = found_or_made(Settings::check(std::env::vars_os(), dotenv())?.settings)?;
-    if settings.key_ring.read()?.is_some() {
+    if settings.key_ring.found()?.is_some() {
         return Err(Failure::new(THERE_IS_ONE));
     }
     let question = "Whoever was signed in with a key that was lost has to log in again.\nBegin an empty key ring?";
@@ -200,7 +202,17 @@ fn list(json: bool) -> Result<(), Failure> {
 fn shown(settings: &Settings) -> Result<Vec<Shown>, Failure> {
     let text = settings.key_ring.read()?;
     let ring = ring(text.as_ref().map(|text| text.as_slice()), settings)?;
-    Ok(ring.shown(app::given(settings), Clock::system().now()))
+    Ok(ring.shown(app::given(settings), now(settings)?))
+}
+
+/// The time as a server on this database has it: where this machine's clock was put back, that is the newest time in the database,
+/// and a key that is dated by the clock alone would sign before anybody knows it.
+fn now(settings: &Settings) -> Result<Timestamp, Failure> {
+    let (clock, Database::Sqlite(path)) = (Clock::system(), &settings.database);
+    if let Some(newest) = Sqlite::newest_time(path)? {
+        clock.note(newest);
+    }
+    Ok(clock.now())
 }
 
 /// Changes the ring, in which nothing is left that is over. What is written is a ring that a server accepts.
@@ -212,7 +224,7 @@ fn change<T>(
     settings.key_ring.change(|text| {
         let mut changed = ring(text, settings)?;
         // Under the lock: whoever waited for it must not date the change before it had its turn.
-        let (given, now) = (app::given(settings), Clock::system().now());
+        let (given, now) = (app::given(settings), now(settings)?);
         changed.prune(given, now);
         done = Some(change(&mut changed, given, now)?);
         let text = changed.to_text();

@@ -28,6 +28,7 @@ pub const LONGEST_KEY_RING: u64 = 128 * 1024;
 
 const TOO_LONG: &str = "longer than 131072 bytes, which no key ring is";
 const TOO_LONG_FILE: &str = "the file that it names is longer than 131072 bytes, which no key ring is";
+const NOT_A_FILE: &str = "what it names is not a file; it should hold the key ring";
 const NOT_A_RING: &str = "not the text of a key ring; KEY_RING_FILE is where a file is named";
 const TWO_RINGS: &str = "given together with KEY_RING; take one of them out";
 const NOT_HERE: &str = "comes from the environment and cannot be changed here; change it where the environment is made, or \
@@ -90,11 +91,16 @@ impl KeyRing {
     pub fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, SettingsError> {
         match self {
             Self::Given(text) => Ok(Some(Zeroizing::new(text.expose().to_vec()))),
-            Self::File { path, named: true } => {
-                let unreadable = |cause| SettingsError::UnreadableFile { setting: KEY_RING_FILE.name, cause };
-                let bytes = File::open(path).and_then(|file| private_file::bounded(file, LONGEST_KEY_RING));
-                bytes.map_err(unreadable)?.ok_or(refused(&KEY_RING_FILE, TOO_LONG_FILE)).map(Some)
-            }
+            Self::File { path, named: true } => match private_file::opened(path) {
+                Ok(file) => {
+                    let bytes = private_file::bounded(file, LONGEST_KEY_RING).map_err(unreadable)?;
+                    bytes.ok_or(refused(&KEY_RING_FILE, TOO_LONG_FILE)).map(Some)
+                }
+                Err(Unreadable::Io(cause)) => Err(unreadable(cause)),
+                Err(Unreadable::NotAFile | Unreadable::OpenToOthers | Unreadable::TooLong) => {
+                    Err(refused(&KEY_RING_FILE, NOT_A_FILE))
+                }
+            },
             Self::File { path, named: false } => {
                 match private_file::read(path, LONGEST_KEY_RING) {
                     // Where a file stands in its directory's place: the secrets and the database say so.
@@ -102,6 +108,18 @@ impl KeyRing {
                     read => read.map_err(|reason| unusable(path, reason)),
                 }
             }
+        }
+    }
+
+    /// The same for who begins one: `None` also where the one that is named is not there yet.
+    pub fn found(&self) -> Result<Option<Zeroizing<Vec<u8>>>, SettingsError> {
+        match self {
+            Self::File { path, named: true }
+                if fs::metadata(path).is_err_and(|cause| cause.kind() == ErrorKind::NotFound) =>
+            {
+                Ok(None)
+            }
+            Self::File { .. } | Self::Given(_) => self.read(),
         }
     }
 
@@ -117,7 +135,7 @@ impl KeyRing {
         let unwritable = |cause| ChangeError::Unwritable { subject: self.subject(), cause };
         let path = target_of(path).map_err(unwritable)?;
         let _lock = self.lock(&path).map_err(unwritable)?;
-        let found = self.read()?;
+        let found = self.found()?;
         let text = change(found.as_ref().map(|bytes| bytes.as_slice())).map_err(ChangeError::Refused)?;
         if text.len() as u64 > LONGEST_KEY_RING {
             return Err(ChangeError::Full { subject: self.subject() });
@@ -166,6 +184,10 @@ fn target_of(path: &Path) -> io::Result<Cow<'_, Path>> {
         Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(Cow::Borrowed(path)),
         Err(cause) => Err(cause),
     }
+}
+
+fn unreadable(cause: io::Error) -> SettingsError {
+    SettingsError::UnreadableFile { setting: KEY_RING_FILE.name, cause }
 }
 
 fn unusable(path: &Path, reason: Unreadable) -> SettingsError {

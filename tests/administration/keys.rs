@@ -7,7 +7,7 @@ use std::time::Duration;
 use latchkey::clock::Timestamp;
 use serde_json::Value;
 
-use crate::place::{Place, Said};
+use crate::place::{Place, Said, said};
 
 /// `ACCESS_TOKEN_TTL` and `SESSION_TTL` by default.
 const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
@@ -245,6 +245,26 @@ fn an_empty_ring_is_begun_only_where_there_is_none_and_on_purpose() {
     let keys = [place.keys("access"), place.keys("refresh")].concat();
     assert_eq!(keys.iter().map(|key| key["state"].as_str().unwrap()).collect::<Vec<_>>(), ["signing"; 2]);
     drop(place.serve());
+}
+
+#[test]
+fn the_first_ring_is_begun_where_a_setting_says() {
+    let place = Place::new();
+    let told = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        command.env("KEY_RING_FILE", "ring");
+        said(command, "")
+    };
+    for arguments in [&["keys", "rotate"][..], &["check-config"], &["serve"]] {
+        told(arguments).assert_failed(78, "KEY_RING_FILE: the file that it names cannot be read");
+    }
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "nothing was made");
+
+    told(&["keys", "init", "--yes"]).ok();
+
+    told(&["keys", "rotate"]).ok();
+    assert_eq!(fs::metadata(place.path().join("ring")).unwrap().permissions().mode() & 0o777, 0o600);
+    told(&["keys", "init", "--yes"]).assert_failed(1, "there is a key ring already");
 }
 
 #[test]

@@ -86,3 +86,24 @@ async fn a_ring_that_was_lost_is_not_begun_anew_by_mistake() {
     place.created(&["ada"]);
     assert_eq!(kid(&server.login("ada").await.unwrap()), place.key("access", "signing"));
 }
+
+#[actix_web::test]
+async fn a_key_is_dated_by_the_time_of_the_server_where_the_clock_was_put_back() {
+    let place = with_a_signing_key("EdDSA");
+    let server = place.serve();
+    place.created(&["ada"]);
+    let signing = kid(&server.login("ada").await.unwrap());
+    drop(server);
+    // As after a step back of half a minute, which a start puts up with: its time stands still meanwhile.
+    place.write("UPDATE service SET last_alive_at = last_alive_at + 30000");
+    let server = place.serve();
+
+    place.ok(&["keys", "rotate", "--activate-in", "15s"]);
+    server.publishes(2).await;
+
+    let ada = server.login("ada").await.unwrap();
+    assert_eq!(kid(&ada), signing, "the new one was known for a moment only");
+    assert!(server.profile(&ada).await.is_ok());
+    let [new, _] = &place.keys("access")[..2] else { panic!("two keys") };
+    assert_eq!(new["state"], "waiting");
+}

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 use std::time::Duration;
 
 use latchkey::clock::Clock;
@@ -78,6 +79,25 @@ async fn a_ring_that_changed_is_used_on_sighup_and_a_broken_one_is_told_once() {
     );
     let changed = log.lines().find(|line| line.contains("keys_changed")).unwrap();
     assert!(changed.contains("access_keys=") && changed.contains("refresh_keys=2"), "{changed}");
+}
+
+#[actix_web::test]
+async fn a_pipe_that_takes_the_rings_place_is_told_and_keeps_a_server_neither_from_following_nor_from_stopping() {
+    let place = Place::new();
+    place.ring(&ring());
+    let server = place.start(&[]);
+    let path = place.path("data/latchkey.keys");
+    fs::remove_file(&path).unwrap();
+    assert!(Command::new("mkfifo").args(["-m", "600", &path]).status().unwrap().success());
+    server.hang_up();
+    server.heard("is not a file").await;
+
+    fs::remove_file(&path).unwrap();
+    place.ring(&ring());
+    server.hang_up();
+    server.heard("event=keys_changed").await;
+
+    server.stopped();
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub use self::open::OpenError;
 use self::others::Others;
 use self::reader::{Reader, Reads};
 use crate::clients::RegisteredClient;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
 use crate::storage::{
@@ -149,6 +149,11 @@ impl Sqlite {
     /// Whether the database at `path` remembers that keys of a key ring are in use. Changes nothing.
     pub fn has_key_ring_in_use(path: &Path) -> std::result::Result<bool, OpenError> {
         key_ring::is_in_use(path)
+    }
+
+    /// The newest time in the database at `path`, before which a server that runs on it never goes. Changes nothing.
+    pub fn newest_time(path: &Path) -> std::result::Result<Option<Timestamp>, OpenError> {
+        key_ring::newest_time(path)
     }
 
     /// Whether somebody had registered when the database was opened.
