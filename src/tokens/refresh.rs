@@ -34,6 +34,9 @@ const TOKEN_LENGTH: usize = SIGNED_LENGTH + 32;
 /// Characters after the prefix: 54 bytes are exactly 72 base64 characters, so there is one spelling of each token.
 const ENCODED_LENGTH: usize = 72;
 
+/// What every key signs and verifies before it is used.
+const SELF_TEST: &[u8] = b"latchkey self-test";
+
 /// A session's id: a UUIDv7. Not a secret; the MAC is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -122,6 +125,13 @@ impl MacKey {
     /// With the number that goes into each token.
     pub fn new(id: u8, secret: &Secret) -> Self {
         Self { id, key: hmac::Key::new(hmac::HMAC_SHA256, secret.expose()) }
+    }
+
+    /// Signs once, and sees that the MAC stands and that nothing else stands under it.
+    pub fn passes_self_test(&self) -> bool {
+        let mac = hmac::sign(&self.key, SELF_TEST);
+        hmac::verify(&self.key, SELF_TEST, mac.as_ref()).is_ok()
+            && hmac::verify(&self.key, PREFIX.as_bytes(), mac.as_ref()).is_err()
     }
 }
 

@@ -145,7 +145,7 @@ impl Ring {
         self.access.is_empty() && self.refresh.is_empty()
     }
 
-    /// Parses and tests every key that still verifies at some time. Errors: [`RingError`], which the parse did not see: a key that
+    /// Parses and tests every key, those of refresh tokens too. Errors: [`RingError`], which the parse did not see: a key that
     /// fails its self-test.
     ///
     /// `issuer` and `audience` are what access tokens claim.
@@ -159,7 +159,11 @@ impl Ring {
         let mut refresh = Vec::new();
         for line in &self.lines(Kind::Refresh) {
             if let (Some(secret), Some(id)) = (line.secret(given.refresh_token_secret)?, line.mac_id) {
-                refresh.push((MacKey::new(id, &secret), line.term));
+                let key = MacKey::new(id, &secret);
+                if !key.passes_self_test() {
+                    return Err(RingError::SelfTest { kid: keys::mac_kid(&secret) });
+                }
+                refresh.push((key, line.term));
             }
         }
         if let Some((key, _)) = access.iter().find(|(key, _)| !key.passes_self_test()) {
