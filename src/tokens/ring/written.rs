@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{FIRST_MAC_ID, Kind, Ring, RingError, Term};
 use crate::clock::Timestamp;
+use crate::config::LONGEST_KEY_RING;
 use crate::tokens::keys::{Algorithm, PrivateJwk};
 
 /// What this version writes and reads.
@@ -87,10 +88,12 @@ impl Ring {
             access_tokens: self.access.iter().map(WrittenLine::of).collect(),
             refresh_tokens: self.refresh.iter().map(WrittenLine::of).collect(),
         };
+        // As long as it may get at once: a buffer that grows leaves copies of keys behind.
+        let mut bytes = Vec::with_capacity(usize::try_from(LONGEST_KEY_RING).unwrap_or(0));
         // Strings, numbers and nothing that could refuse to be written.
-        let mut text = Zeroizing::new(serde_json::to_string_pretty(&written).unwrap_or_default());
-        text.push('\n');
-        text
+        serde_json::to_writer_pretty(&mut bytes, &written).ok();
+        bytes.push(b'\n');
+        Zeroizing::new(String::from_utf8(bytes).unwrap_or_default())
     }
 }
 
@@ -309,8 +312,8 @@ mod tests {
         });
         let longest = Ring { access: access.collect(), refresh: refresh.collect() };
         let length = longest.to_text().len() as u64;
-        assert!(length <= crate::config::LONGEST_KEY_RING, "{length}");
-        assert!(length > crate::config::LONGEST_KEY_RING / 10 * 9, "{length}: what is said of the constant");
+        assert!(length <= LONGEST_KEY_RING, "{length}");
+        assert!(length > LONGEST_KEY_RING / 10 * 9, "{length}: what is said of the constant");
     }
 
     #[test]
