@@ -6,9 +6,10 @@
 //!
 //! arguments -> settings and secrets -> the ring under its lock -> [`Ring::add`], [`Ring::retire`] -> written -> lines
 //!
-//! `list`: every key there is. `words`: how a change is told.
+//! `list`: every key there is. `words`: how a change is told. `ways_out`: of a ring that a start refuses.
 
 mod list;
+mod ways_out;
 mod words;
 
 use std::time::Duration;
@@ -44,18 +45,6 @@ A name may begin with a hyphen: write `keys retire -- KID` then.
 
 Exit codes: 0 done, or retired before, 1 failed, 2 wrong argument, 78 a setting
 or the key ring was refused.";
-
-const THERE_IS_ONE: &str = "there is a key ring already";
-const AFTER_HELP_INIT: &str = "\
-Nobody needs it to begin with: without a ring the secrets of the settings sign,
-and the first `generate` or `rotate` makes one. Where a ring was in use and its
-file is gone, a server does not start, because everybody whose refresh token a
-lost key signed would be told for good that it is unknown. Bring the file back
-from a backup; or accept that, with this command: they have to log in again.
-A file that KEY_RING_FILE names has to be there: this makes the first one.
-
-Exit codes: 0 done, 1 failed, or there is a ring, 2 wrong argument, 78 a setting
-was refused.";
 
 /// What can be done to keys.
 #[derive(Debug, Subcommand)]
@@ -95,8 +84,15 @@ pub(super) enum Keys {
         yes: bool,
     },
     /// Begin an empty key ring, where one was lost and there is no backup
-    #[command(after_help = AFTER_HELP_INIT)]
+    #[command(after_help = ways_out::AFTER_HELP_INIT)]
     Init {
+        /// Do not ask back
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Take the ring that is there, where a newer one was lost
+    #[command(after_help = ways_out::AFTER_HELP_ACCEPT)]
+    Accept {
         /// Do not ask back
         #[arg(long)]
         yes: bool,
@@ -121,7 +117,8 @@ pub(super) fn run(command: Keys) -> Result<(), Failure> {
         }
         Keys::Retire { kid, now: true, yes, .. } => withdraw(&kid, yes),
         Keys::Retire { kid, activate_in, .. } => retire(&kid, activate_in),
-        Keys::Init { yes } => init(yes),
+        Keys::Init { yes } => ways_out::init(yes),
+        Keys::Accept { yes } => ways_out::accept(yes),
         Keys::List { json } => list(json),
     }
 }
@@ -171,24 +168,6 @@ fn withdraw(kid: &str, yes: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn init(yes: bool) -> Result<(), Failure> {
-    // Not as a start would: that is refused where the ring was lost.
-    let settings = found_or_made(Settings::check(std::env::vars_os(), dotenv())?.settings)?;
-    if settings.key_ring.found()?.is_some() {
-        return Err(Failure::new(THERE_IS_ONE));
-    }
-    let question = "Whoever was signed in with a key that was lost has to log in again.\nBegin an empty key ring?";
-    if !yes && !typed::agreed(question, "init asks back where there is a terminal, and needs --yes elsewhere")? {
-        return Err(Failure::new("no key ring was begun"));
-    }
-    settings.key_ring.change(|text| match text {
-        Some(_) => Err(Failure::new(THERE_IS_ONE)),
-        None => Ok(Ring::empty().to_text()),
-    })?;
-    answer("an empty key ring: the secrets of the settings sign\n");
-    Ok(())
-}
-
 fn list(json: bool) -> Result<(), Failure> {
     let settings = checked()?.settings;
     if are_missing(&settings) {
@@ -203,6 +182,13 @@ fn shown(settings: &Settings) -> Result<Vec<Shown>, Failure> {
     let text = settings.key_ring.read()?;
     let ring = ring(text.as_ref().map(|text| text.as_slice()), settings)?;
     Ok(ring.shown(app::given(settings), now(settings)?))
+}
+
+/// Dates a change of this ring. Errors: the database cannot be looked at.
+fn date(ring: &mut Ring, settings: &Settings) -> Result<(), Failure> {
+    let Database::Sqlite(path) = &settings.database;
+    ring.date(now(settings)?, Sqlite::key_ring_mark(path)?.changed_at);
+    Ok(())
 }
 
 /// The time as a server on this database has it: where this machine's clock was put back, that is the newest time in the database,
@@ -223,10 +209,17 @@ fn change<T>(
     let mut done = None;
     settings.key_ring.change(|text| {
         let mut changed = ring(text, settings)?;
+        let Database::Sqlite(path) = &settings.database;
+        // A change would pass an old ring off as the newest.
+        app::refuse_older(&changed, Sqlite::key_ring_mark(path)?, settings)?;
+        let before = changed.to_text();
         // Under the lock: whoever waited for it must not date the change before it had its turn.
         let (given, now) = (app::given(settings), now(settings)?);
         changed.prune(given, now);
         done = Some(change(&mut changed, given, now)?);
+        if *changed.to_text() != *before {
+            date(&mut changed, settings)?;
+        }
         let text = changed.to_text();
         ring(Some(text.as_bytes()), settings)?;
         Ok(text)

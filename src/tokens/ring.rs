@@ -68,6 +68,8 @@ pub struct Given<'a> {
 pub struct Ring {
     access: Vec<Line>,
     refresh: Vec<Line>,
+    /// When it became what it is; `None` where somebody made it by hand.
+    changed_at: Option<Timestamp>,
 }
 
 /// The keys of a service, parsed and tested.
@@ -137,7 +139,12 @@ pub enum RingError {
 impl Ring {
     /// The ring of a service that has the secrets of its settings only.
     pub const fn empty() -> Self {
-        Self { access: Vec::new(), refresh: Vec::new() }
+        Self { access: Vec::new(), refresh: Vec::new(), changed_at: None }
+    }
+
+    /// When it became what it is, by which an older ring is told from a newer one; `None` where it does not say.
+    pub const fn changed_at(&self) -> Option<Timestamp> {
+        self.changed_at
     }
 
     /// Whether it holds nothing but what the settings say.

@@ -311,7 +311,7 @@ fn secrets_of(place: &Place) -> Vec<String> {
 #[test]
 fn every_help_text_fits_a_terminal_of_80_columns() {
     let place = Place::new();
-    for command in ["", "generate", "rotate", "retire", "init", "list"] {
+    for command in ["", "generate", "rotate", "retire", "init", "accept", "list"] {
         let arguments: Vec<_> = ["keys", command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let help = place.ok(&arguments);
         assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");

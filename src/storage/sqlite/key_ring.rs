@@ -1,26 +1,35 @@
-//! Whether keys of a key ring ever signed for this database, and by which time a change of it goes.
+//! Which key ring was in use with this database, and by which time a change of it goes.
 //!
-//! Owns one mark, which is never taken back: it is on disk before the first such key signs. Whoever starts without a ring looks
-//! for it, beside a server that may run.
+//! Owns one mark, which is never taken back: that a ring held keys, and when the newest ring came to be. It is on disk before a key
+//! of that ring signs. Whoever starts, or changes a ring, looks for it, beside a server that may run.
 
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::migrations;
 use super::open::{self, OpenError};
 use crate::clock::Timestamp;
+use crate::storage::KeyRingMark;
 
-/// Whether the database at `path` has the mark; one that is not there, or older than the mark, has none. Changes nothing.
-pub(super) fn is_in_use(path: &Path) -> Result<bool, OpenError> {
+/// In the place of a time that no ring said.
+const NEVER: i64 = 0;
+
+/// The mark of the database at `path`; one that is not there, or older than the mark, has none. Changes nothing.
+pub(super) fn mark(path: &Path) -> Result<KeyRingMark, OpenError> {
     let asked = looked_at(path, |connection| {
         let known = "SELECT EXISTS (SELECT 1 FROM pragma_table_info('service') WHERE name = 'key_ring_in_use')";
         if !connection.query_row(known, [], |row| row.get(0))? {
-            return Ok(false);
+            return Ok(None);
         }
-        connection.query_row("SELECT EXISTS (SELECT 1 FROM service WHERE key_ring_in_use <> 0)", [], |row| row.get(0))
+        let mark = connection.query_row("SELECT key_ring_in_use, key_ring_changed_at FROM service", [], |row| {
+            let changed_at: i64 = row.get(1)?;
+            let changed_at = (changed_at > NEVER).then(|| Timestamp::from_millis(changed_at));
+            Ok(KeyRingMark { holds_keys: row.get(0)?, changed_at })
+        });
+        mark.optional()
     });
-    asked.map(Option::unwrap_or_default)
+    Ok(asked?.flatten().unwrap_or_default())
 }
 
 /// The newest time in the database at `path`, before which a server that runs on it never goes; `None` where there is none yet.
@@ -46,7 +55,10 @@ fn looked_at<T>(path: &Path, ask: impl FnOnce(&Connection) -> rusqlite::Result<T
     Ok(Some(ask(&connection)?))
 }
 
-/// Sets the mark; on disk afterwards.
-pub(super) fn note(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute("UPDATE service SET key_ring_in_use = 1 WHERE key_ring_in_use = 0", []).map(drop)
+/// Adds this to the mark; on disk afterwards.
+pub(super) fn note(connection: &Connection, ring: KeyRingMark) -> rusqlite::Result<()> {
+    let changed_at = ring.changed_at.map_or(NEVER, Timestamp::as_millis);
+    let note = "UPDATE service SET key_ring_in_use = max(key_ring_in_use, ?1), \
+                                   key_ring_changed_at = max(key_ring_changed_at, ?2)";
+    connection.execute(note, params![ring.holds_keys, changed_at]).map(drop)
 }

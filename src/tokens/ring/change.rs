@@ -11,6 +11,8 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::tokens::keys::{self, Algorithm, PrivateJwk};
 
+/// What the text of a ring can tell two times apart by.
+const LEAST_STEP: Duration = Duration::from_millis(1);
 /// The highest number that a refresh token can carry.
 const LAST_MAC_ID: u8 = u8::MAX;
 
@@ -183,6 +185,12 @@ impl Ring {
         for kind in [Kind::Access, Kind::Refresh] {
             self.held_mut(kind).retain(|line| line.term.state(now, kind.lifetime(given)) != State::Over);
         }
+    }
+
+    /// Dates a change: later than the one before, and than the `newest` ring that anybody knows of, whatever the clock says.
+    pub fn date(&mut self, now: Timestamp, newest: Option<Timestamp>) {
+        let before = self.changed_at.max(newest);
+        self.changed_at = Some(before.map_or(now, |before| now.max(before.plus(LEAST_STEP))));
     }
 
     /// The last of the line hands over to the new one at `activates_at`.

@@ -77,7 +77,7 @@ impl Ring {
         let refresh = lines(Kind::Refresh, written.refresh_tokens)?;
         agree(&access, "access")?;
         agree(&refresh, "refresh")?;
-        Ok(Self { access, refresh })
+        Ok(Self { access, refresh, changed_at: written.changed_at.map(|Moment(at)| at) })
     }
 
     /// Writes it. The text holds the keys.
@@ -85,6 +85,7 @@ impl Ring {
         let written = WrittenRing {
             comment: COMMENT.to_owned(),
             version: VERSION,
+            changed_at: self.changed_at.map(Moment),
             access_tokens: self.access.iter().map(WrittenLine::of).collect(),
             refresh_tokens: self.refresh.iter().map(WrittenLine::of).collect(),
         };
@@ -127,6 +128,8 @@ struct WrittenRing {
     #[serde(default)]
     comment: String,
     version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    changed_at: Option<Moment>,
     access_tokens: Vec<WrittenLine>,
     refresh_tokens: Vec<WrittenLine>,
 }

@@ -264,3 +264,19 @@ fn numbers_go_up_start_over_and_meet_no_key_that_may_be_alive() {
         assert_eq!(ring.add(NewKey::Refresh, LEAST_NOTICE, given, over).unwrap().mac_id, Some(id));
     }
 }
+
+#[test]
+fn a_change_is_dated_later_than_any_before_it_whatever_the_clock_says() {
+    let (step, mut ring) = (Duration::from_millis(1), Ring::empty());
+    let ahead = NOW.plus(Duration::from_secs(60));
+    let table = [
+        (NOW, None, NOW),
+        (NOW, None, NOW.plus(step)),
+        (NOW, Some(ahead), ahead.plus(step)),
+        (NOW, None, ahead.plus(step + step)),
+    ];
+    for (now, newest, dated) in table {
+        ring.date(now, newest);
+        assert_eq!(ring.changed_at(), Some(dated));
+    }
+}

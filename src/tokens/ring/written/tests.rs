@@ -34,6 +34,7 @@ fn ring() -> Ring {
             retiring(later(withdrawn, None, Some(2), 1000), 1500),
             later(key(None), None, Some(3), 2000),
         ],
+        changed_at: Some(at(1500)),
     }
 }
 
@@ -41,7 +42,9 @@ fn ring() -> Ring {
 fn a_ring_reads_back_as_it_was_written() {
     let text = ring_text();
     assert_eq!(*Ring::parse(text.as_bytes()).unwrap().to_text(), text);
-    assert!(Ring::parse(Ring::empty().to_text().as_bytes()).unwrap().is_empty());
+    assert_eq!(Ring::parse(text.as_bytes()).unwrap().changed_at(), Some(Timestamp::from_millis(1500)));
+    let empty = Ring::parse(Ring::empty().to_text().as_bytes()).unwrap();
+    assert!(empty.is_empty() && empty.changed_at().is_none());
 }
 
 #[test]
@@ -74,7 +77,8 @@ fn the_longest_ring_has_room_for_every_number_and_a_hundred_access_keys() {
         let kid = jwk.signing_key().unwrap().kid().to_owned();
         line(jwk, kid, Some(Algorithm::Es256), None)
     });
-    let longest = Ring { access: access.collect(), refresh: refresh.collect() };
+    let longest =
+        Ring { access: access.collect(), refresh: refresh.collect(), changed_at: Some(Timestamp::from_millis(1)) };
     let length = longest.to_text().len() as u64;
     assert!(length <= LONGEST_KEY_RING, "{length}");
     assert!(length > LONGEST_KEY_RING / 10 * 9, "{length}: what is said of the constant");
