@@ -25,7 +25,7 @@ use crate::config::{self, Database, KeyRing, Settings};
 use crate::storage::sqlite::Sqlite;
 use crate::tokens::keys::Algorithm;
 use crate::tokens::ring::change::{NewKey, Refusal, Retired};
-use crate::tokens::ring::{Given, Kind, LEAST_NOTICE, Ring, Shown};
+use crate::tokens::ring::{Given, Kind, LEAST_NOTICE, Ring, RingError, Shown};
 
 const AFTER_HELP_RETIRE: &str = "\
 A key that waits is cancelled, at the latest 10 s before it signs. One that
@@ -83,7 +83,7 @@ pub(super) enum Keys {
         #[arg(long, requires = "now")]
         yes: bool,
     },
-    /// Begin an empty key ring, where one was lost and there is no backup
+    /// Begin an empty ring, where one was lost or damaged without a backup
     #[command(after_help = ways_out::AFTER_HELP_INIT)]
     Init {
         /// Do not ask back
@@ -229,9 +229,16 @@ fn change<T>(
 
 /// The ring of this text, each of whose keys was tested.
 fn ring(text: Option<&[u8]>, settings: &Settings) -> Result<Ring, Failure> {
-    let unusable = |reason| Failure::from(app::RunError::Keys { subject: settings.key_ring.subject(), reason });
-    let ring = text.map_or(Ok(Ring::empty()), Ring::parse).map_err(unusable)?;
-    ring.keys(app::given(settings), &settings.jwt_issuer, &settings.jwt_audience).map_err(unusable)?;
+    tested(text, settings).map_err(|reason| unusable(reason, settings))
+}
+
+fn unusable(reason: RingError, settings: &Settings) -> Failure {
+    app::RunError::Keys { subject: settings.key_ring.subject(), reason }.into()
+}
+
+fn tested(text: Option<&[u8]>, settings: &Settings) -> Result<Ring, RingError> {
+    let ring = text.map_or(Ok(Ring::empty()), Ring::parse)?;
+    ring.keys(app::given(settings), &settings.jwt_issuer, &settings.jwt_audience)?;
     Ok(ring)
 }
 

@@ -131,6 +131,23 @@ impl KeyRing {
         &self,
         change: impl FnOnce(Option<&[u8]>) -> Result<Zeroizing<String>, E>,
     ) -> Result<(), ChangeError<E>> {
+        self.put(None, change).map(drop)
+    }
+
+    /// The same, and what was there is kept in a file of its own beside it, for the owner only, whose name ends with `mark`; where.
+    pub fn change_and_keep<E>(
+        &self,
+        mark: &str,
+        change: impl FnOnce(Option<&[u8]>) -> Result<Zeroizing<String>, E>,
+    ) -> Result<Option<PathBuf>, ChangeError<E>> {
+        self.put(Some(mark), change)
+    }
+
+    fn put<E>(
+        &self,
+        keep: Option<&str>,
+        change: impl FnOnce(Option<&[u8]>) -> Result<Zeroizing<String>, E>,
+    ) -> Result<Option<PathBuf>, ChangeError<E>> {
         let Self::File { path, .. } = self else { return Err(refused(&KEY_RING, NOT_HERE).into()) };
         let unwritable = |cause| ChangeError::Unwritable { subject: self.subject(), cause };
         let path = target_of(path).map_err(unwritable)?;
@@ -140,7 +157,15 @@ impl KeyRing {
         if text.len() as u64 > LONGEST_KEY_RING {
             return Err(ChangeError::Full { subject: self.subject() });
         }
-        private_file::replace(&path, text.as_bytes()).map_err(unwritable)
+        let mut kept = None;
+        if let (Some(mark), Some(found)) = (keep, &found) {
+            // A copy: there is no moment without a ring, which a server would take for a lost one.
+            let beside = private_file::marked(&path, mark);
+            private_file::write_new(&beside, found).map_err(unwritable)?;
+            kept = Some(beside);
+        }
+        private_file::replace(&path, text.as_bytes()).map_err(unwritable)?;
+        Ok(kept)
     }
 
     /// What a refusal of this ring begins with, up to what is wrong with it. The path of a named file is a setting's value and
@@ -199,7 +224,9 @@ fn unusable(path: &Path, reason: Unreadable) -> SettingsError {
                 .to_owned()
         }
         Unreadable::TooLong => {
-            "is longer than 131072 bytes, which no key ring is; bring it back from a backup".to_owned()
+            "is longer than 131072 bytes, which no key ring is; bring it back from a backup, or move it away and begin anew \
+             (latchkey keys init)"
+                .to_owned()
         }
         Unreadable::Io(cause) => format!("cannot be read: {cause}"),
     };

@@ -110,6 +110,14 @@ pub(super) fn temporary_of(path: &Path, mark: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// `data/latchkey.keys` -> `data/latchkey.keys.MARK`.
+pub(super) fn marked(path: &Path, mark: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(mark);
+    path.with_file_name(name)
+}
+
 /// Makes the directory and those above it, for the owner only: the database will stand in it too. A name is durable
 /// when the directory that holds it is synced, so each parent is.
 pub(super) fn make_directory(directory: &Path) -> io::Result<()> {

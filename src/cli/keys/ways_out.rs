@@ -4,7 +4,7 @@
 //! than what was in use.
 
 use super::words::TOLD;
-use super::{answer, date, dotenv, found_or_made, ring, typed};
+use super::{answer, date, dotenv, found_or_made, now, ring, tested, typed, unusable};
 use crate::cli::failure::Failure;
 use crate::config::Settings;
 use crate::tokens::ring::Ring;
@@ -16,6 +16,8 @@ and the first `generate` or `rotate` makes one. Where a ring was in use and its
 file is gone, a server does not start, because everybody whose refresh token a
 lost key signed would be told for good that it is unknown. Bring the file back
 from a backup; or accept that, with this command: they have to log in again.
+So with one that is cut or was changed: it is kept beside the new one, under a
+name that ends with damaged- and the time, and holds keys as before.
 A file that KEY_RING_FILE names has to be there: this makes the first one.
 
 Exit codes: 0 done, 1 failed, or there is a ring, 2 wrong argument, 78 a setting
@@ -41,27 +43,35 @@ Whoever was signed in with a key that it lacks has to log in again. A key that
 was withdrawn since is believed again: withdraw it again.
 ";
 
-/// Begins an empty ring.
+/// Begins an empty ring. One that nobody can use is kept aside.
 pub(super) fn init(yes: bool) -> Result<(), Failure> {
     // Not as a start would: that is refused where the ring was lost.
     let settings = found_or_made(Settings::check(std::env::vars_os(), dotenv())?.settings)?;
-    if settings.key_ring.found()?.is_some() {
-        return Err(Failure::new(THERE_IS_ONE));
-    }
-    let question = "Whoever was signed in with a key that was lost has to log in again.\nBegin an empty key ring?";
+    let found = settings.key_ring.found()?;
+    refuse_what_is_whole(found.as_ref().map(|text| text.as_slice()), &settings)?;
+    let question = "Whoever was signed in with a key of the one before has to log in again.\nBegin an empty key ring?";
     if !yes && !typed::agreed(question, "init asks back where there is a terminal, and needs --yes elsewhere")? {
         return Err(Failure::new("no key ring was begun"));
     }
-    settings.key_ring.change(|text| match text {
-        Some(_) => Err(Failure::new(THERE_IS_ONE)),
-        None => {
-            let mut begun = Ring::empty();
-            date(&mut begun, &settings)?;
-            Ok(begun.to_text())
-        }
+    let mark = format!("damaged-{}", now(&settings)?.to_rfc3339().replace(':', ""));
+    let kept = settings.key_ring.change_and_keep(&mark, |text| {
+        refuse_what_is_whole(text, &settings)?;
+        let mut begun = Ring::empty();
+        date(&mut begun, &settings)?;
+        Ok::<_, Failure>(begun.to_text())
     })?;
-    answer("an empty key ring: the secrets of the settings sign\n");
+    let kept = kept.map(|path| format!("{}: what was there, with its keys\n", path.display()));
+    answer(&format!("an empty key ring: the secrets of the settings sign\n{}", kept.unwrap_or_default()));
     Ok(())
+}
+
+fn refuse_what_is_whole(text: Option<&[u8]>, settings: &Settings) -> Result<(), Failure> {
+    match tested(text, settings) {
+        Ok(_) if text.is_none() => Ok(()),
+        Ok(_) => Err(Failure::new(THERE_IS_ONE)),
+        Err(reason) if reason.is_damage() => Ok(()),
+        Err(reason) => Err(unusable(reason, settings)),
+    }
 }
 
 /// Dates the ring that is there anew, so that no other one is newer.
