@@ -28,7 +28,7 @@ use crate::lifeline::Lifeline;
 use crate::storage::KeyRingMark;
 use crate::storage::sqlite::Sqlite;
 use crate::tokens::live_keys::LiveKeys;
-use crate::tokens::ring::{Keys, Kind, PICK_UP, Ring, State};
+use crate::tokens::ring::{Keys, Kind, PICK_UP, Ring, Shown, State};
 
 /// Between two looks at the ring: two of them fit into the time in which a server has to have read it.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -251,7 +251,8 @@ fn without_place(refusal: &RunError) -> String {
 
 fn told(ring: &Ring, settings: &Settings, now: Timestamp) -> KeysTold {
     let shown = ring.shown(given(settings), now);
-    let alive = |kind: Kind| shown.iter().filter(|key| key.kind == kind && key.state != State::Over).count();
+    let is_alive = |key: &Shown| !matches!(key.state, State::Withdrawn | State::Over);
+    let alive = |kind: Kind| shown.iter().filter(|key| key.kind == kind && is_alive(key)).count();
     let signer = shown.iter().find(|key| key.kind == Kind::Access && key.state == State::Signing);
     KeysTold {
         signer: signer.map(|key| key.kid.clone()),

@@ -25,7 +25,7 @@ use crate::config::{self, Database, KeyRing, Settings};
 use crate::storage::sqlite::Sqlite;
 use crate::tokens::keys::Algorithm;
 use crate::tokens::ring::change::{NewKey, Refusal, Retired};
-use crate::tokens::ring::{Given, Kind, LEAST_NOTICE, Ring, RingError, Shown};
+use crate::tokens::ring::{Given, Kind, LEAST_NOTICE, Ring, RingError, Shown, State};
 
 const AFTER_HELP_RETIRE: &str = "\
 A key that waits is cancelled, at the latest 10 s before it signs. One that
@@ -145,6 +145,7 @@ fn retire(kid: &str, notice: Duration) -> Result<(), Failure> {
         Retired::Already { verifies_until } => {
             format!("{kid}: retired already, and verifies until {}\n", verifies_until.to_rfc3339())
         }
+        Retired::Withdrawn => words::withdrawn_before(kid),
     });
     Ok(())
 }
@@ -152,8 +153,12 @@ fn retire(kid: &str, notice: Duration) -> Result<(), Failure> {
 fn withdraw(kid: &str, yes: bool) -> Result<(), Failure> {
     let settings = settings_where_there_are_keys(kid)?;
     let named = |keys: Vec<Shown>| keys.into_iter().find(|key| key.kid == kid).ok_or_else(|| no_such_key(kid));
+    let key = named(shown(&settings)?)?;
+    if key.state == State::Withdrawn {
+        answer(&words::withdrawn_before(kid));
+        return Ok(());
+    }
     if !yes {
-        let key = named(shown(&settings)?)?;
         let question = format!("{}\nRefuse everything that {kid} signed, at once?", words::cost(&key));
         if !typed::agreed(&question, "retire --now asks back where there is a terminal, and needs --yes elsewhere")? {
             return Err(Failure::new(format!("{kid}: not retired")));

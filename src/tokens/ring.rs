@@ -91,14 +91,16 @@ pub struct Shown {
     pub algorithm: Option<Algorithm>,
     /// The number that stands in refresh tokens.
     pub mac_id: Option<u8>,
-    /// Whether it waits, signs, verifies only, or is gone.
+    /// Whether it waits, signs, verifies only, was withdrawn, or is gone.
     pub state: State,
     /// When it signs; `None` where it always did.
     pub activates_at: Option<Timestamp>,
     /// When it stops signing, if that is known.
     pub retires_at: Option<Timestamp>,
-    /// Until when it verifies, if that is known.
+    /// Until when it verifies, if that is known; `None` where it was withdrawn.
     pub verifies_until: Option<Timestamp>,
+    /// Of one that was withdrawn: until when a token may carry its number, which no other key has until then.
+    pub number_taken_until: Option<Timestamp>,
 }
 
 /// What to do about a ring that nobody can use.
@@ -246,15 +248,18 @@ impl Kind {
 
 fn show(kind: Kind, line: &Line, given: Given<'_>, now: Timestamp) -> Shown {
     let lifetime = kind.lifetime(given);
+    let (state, until) = (line.state(kind, given, now), line.term.verifies_until(lifetime));
+    let is_withdrawn = matches!(line.held, Held::Withdrawn { .. });
     Shown {
         kid: line.kid(kind, kind.secret(given)),
         kind,
         algorithm: line.algorithm,
         mac_id: line.mac_id,
-        state: if matches!(line.held, Held::Withdrawn { .. }) { State::Over } else { line.term.state(now, lifetime) },
+        state,
         activates_at: Some(line.term.activates_at).filter(|at| *at > Timestamp::from_millis(0)),
         retires_at: line.term.retires_at,
-        verifies_until: line.term.verifies_until(lifetime),
+        verifies_until: until.filter(|_| !is_withdrawn),
+        number_taken_until: until.filter(|_| is_withdrawn),
     }
 }
 
@@ -285,6 +290,15 @@ impl Line {
                 let secret = jwk.secret().map_err(|_| not_its_name())?;
                 if keys::mac_kid(&secret) == *kid { Ok(Some(secret)) } else { Err(not_its_name()) }
             }
+        }
+    }
+
+    /// What it does: what its term says, unless it was withdrawn.
+    fn state(&self, kind: Kind, given: Given<'_>, now: Timestamp) -> State {
+        match (self.term.state(now, kind.lifetime(given)), &self.held) {
+            (State::Over, _) => State::Over,
+            (_, Held::Withdrawn { .. }) => State::Withdrawn,
+            (state, Held::OfSettings | Held::Key { .. }) => state,
         }
     }
 

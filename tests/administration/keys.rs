@@ -132,7 +132,9 @@ fn a_list_shows_every_key_as_a_table_and_as_objects() {
     );
     assert_eq!(moment(&signing["verifies_until"]), moment(&waiting["activates_at"]).plus(SESSION_TTL));
     let members: Vec<_> = signing.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(members, ["activates_at", "alg", "kid", "kind", "number", "retires_at", "state", "verifies_until"]);
+    let told =
+        ["activates_at", "alg", "kid", "kind", "number", "number_taken_until", "retires_at", "state", "verifies_until"];
+    assert_eq!(members, told);
     assert_eq!(
         (&signing["alg"], &signing["number"], &signing["activates_at"]),
         (&Value::Null, &1.into(), &Value::Null)
@@ -222,8 +224,16 @@ fn a_leaked_key_of_refresh_tokens_is_refused_at_once_and_its_number_stays_taken(
 
     assert!(told.contains("has to log in again") && told.contains("`unknown`"), "{told}");
     assert!(told.contains(": number 3 of refresh tokens, signs from now on\n"), "{told}");
-    assert_eq!(place.key("refresh", "over"), leaked);
-    assert_eq!(place.keys("refresh")[1]["number"], 2);
+    assert_eq!(place.key("refresh", "withdrawn"), leaked);
+    let [successor, withdrawn, _] = &place.keys("refresh")[..] else { panic!("three keys") };
+    assert_eq!((&withdrawn["number"], &withdrawn["verifies_until"]), (&2.into(), &Value::Null));
+    let until = moment(&successor["activates_at"]).plus(SESSION_TTL).to_rfc3339();
+    assert_eq!(withdrawn["number_taken_until"], until);
+    let table = place.ok(&["keys", "list"]);
+    assert!(table.contains(&format!("  - (its number is taken until {until})\n")), "{table}");
+    for again in [&["keys", "retire", &leaked][..], &["keys", "retire", &leaked, "--now"]] {
+        assert_eq!(place.ok(again), format!("{leaked}: withdrawn already\n"));
+    }
     // One that waits has signed nothing: it costs nothing, but that an access key is published already.
     place.ok(&["keys", "rotate", "--refresh"]);
     let waiting = place.key("refresh", "waiting");

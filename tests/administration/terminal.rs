@@ -127,7 +127,7 @@ fn a_key_that_leaked_is_refused_after_a_yes_to_what_that_costs() {
 
     let (code, shown) = retire().unwrap().answer(&question, "y").end();
     assert_eq!(code, Some(0), "{shown}");
-    assert_eq!(place.key("refresh", "over"), leaked);
+    assert_eq!(place.key("refresh", "withdrawn"), leaked);
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub(super) fn print(keys: &[Shown], json: bool) {
 
 /// Wide enough for a thumbprint (RFC 7638): 43 characters.
 fn row([kid, kind, alg, number, state, from, until, verifies]: [&str; 8]) -> String {
-    let row = format!("{kid:<43}  {kind:<7}  {alg:<5}  {number:>6}  {state:<7}  {from:<24}  {until:<24}  {verifies}");
+    let row = format!("{kid:<43}  {kind:<7}  {alg:<5}  {number:>6}  {state:<9}  {from:<24}  {until:<24}  {verifies}");
     format!("{}\n", row.trim_end())
 }
 
@@ -29,7 +29,10 @@ fn line(key: &Shown) -> String {
         state(key),
         &time(key.activates_at),
         &time(key.retires_at),
-        &time(key.verifies_until),
+        &match key.number_taken_until {
+            Some(until) => format!("- (its number is taken until {})", until.to_rfc3339()),
+            None => time(key.verifies_until),
+        },
     ])
 }
 
@@ -44,6 +47,7 @@ struct Told<'a> {
     activates_at: Option<String>,
     retires_at: Option<String>,
     verifies_until: Option<String>,
+    number_taken_until: Option<String>,
 }
 
 fn object(key: &Shown) -> String {
@@ -56,6 +60,7 @@ fn object(key: &Shown) -> String {
         activates_at: key.activates_at.map(Timestamp::to_rfc3339),
         retires_at: key.retires_at.map(Timestamp::to_rfc3339),
         verifies_until: key.verifies_until.map(Timestamp::to_rfc3339),
+        number_taken_until: key.number_taken_until.map(Timestamp::to_rfc3339),
     })
 }
 
@@ -71,6 +76,7 @@ fn state(key: &Shown) -> &'static str {
         State::Waiting => "waiting",
         State::Signing => "signing",
         State::Retired => "retired",
+        State::Withdrawn => "withdrawn",
         State::Over => "over",
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn takes_over(new: &Shown, keys: &[Shown]) -> String {
 /// What it costs to refuse a key at once.
 pub(super) fn cost(key: &Shown) -> &'static str {
     match (key.state, key.kind) {
-        (State::Over, _) => "Nothing of it is alive.",
+        (State::Withdrawn | State::Over, _) => "Nothing of it is alive.",
         (State::Waiting, Kind::Refresh) => "It has signed nothing yet.",
         // It is published already.
         (State::Waiting, Kind::Access) => {
@@ -45,6 +45,11 @@ pub(super) fn cost(key: &Shown) -> &'static str {
 pub(super) fn withdrawn(key: &Shown, gone: &Withdrawn) -> String {
     let successor = gone.successor.as_ref().map(|key| format!("{}: {}, signs from now on\n", key.kid, sort(key)));
     format!("{}: refused from now on\n{}\n{}", key.kid, cost(key), successor.unwrap_or_default())
+}
+
+/// There is nothing left to do.
+pub(super) fn withdrawn_before(kid: &str) -> String {
+    format!("{kid}: withdrawn already\n")
 }
 
 /// How it signs, or with which number.

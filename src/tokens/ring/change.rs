@@ -49,6 +49,8 @@ pub enum Retired {
         /// The end of what it signed last.
         verifies_until: Timestamp,
     },
+    /// It was withdrawn before: there is nothing left to retire.
+    Withdrawn,
 }
 
 /// What withdrawing a key came to.
@@ -125,7 +127,7 @@ impl Ring {
         let (kind, at) = self.find(name, given, now)?;
         let lines = self.lines(kind);
         let line = lines.get(at).ok_or(Refusal::NoSuchKey)?;
-        match line.term.state(now, kind.lifetime(given)) {
+        match line.state(kind, given, now) {
             State::Waiting if line.term.activates_at < now.plus(SETTLED) => {
                 Err(Refusal::TooLate { activates_at: line.term.activates_at })
             }
@@ -137,6 +139,7 @@ impl Ring {
                     Ok(Retired::Succeeded { by })
                 }
             },
+            State::Withdrawn => Ok(Retired::Withdrawn),
             State::Retired | State::Over => {
                 Ok(Retired::Already { verifies_until: line.term.verifies_until(kind.lifetime(given)).unwrap_or(now) })
             }
@@ -144,13 +147,14 @@ impl Ring {
     }
 
     /// Takes a key out at once, because somebody else has it: what it signed is refused from now on. Where it signed until now,
-    /// the one that waits does instead, or else a new one of its sort.
+    /// the one that waits does instead, or else a new one of its sort. Once is enough: again, it changes nothing.
     pub fn withdraw(&mut self, name: &str, given: Given<'_>, now: Timestamp) -> Result<Withdrawn, Refusal> {
         let (kind, at) = self.find(name, given, now)?;
         let lines = self.lines(kind);
         let line = lines.get(at).ok_or(Refusal::NoSuchKey)?;
         let mut successor = None;
-        match line.term.state(now, kind.lifetime(given)) {
+        match line.state(kind, given, now) {
+            State::Withdrawn => return Ok(Withdrawn { kind, successor }),
             State::Waiting => {
                 self.cancel(kind, at)?;
                 return Ok(Withdrawn { kind, successor });
@@ -249,9 +253,8 @@ impl Ring {
     /// Where the key of this name stands. What is over is not found: nothing can be done to it.
     fn find(&self, name: &str, given: Given<'_>, now: Timestamp) -> Result<(Kind, usize), Refusal> {
         let stands = |kind: Kind| {
-            let is_it = |line: &Line| {
-                line.kid(kind, kind.secret(given)) == name && show(kind, line, given, now).state != State::Over
-            };
+            let is_it =
+                |line: &Line| line.kid(kind, kind.secret(given)) == name && line.state(kind, given, now) != State::Over;
             self.lines(kind).iter().position(is_it).map(|at| (kind, at))
         };
         stands(Kind::Access).or_else(|| stands(Kind::Refresh)).ok_or(Refusal::NoSuchKey)
