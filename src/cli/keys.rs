@@ -37,9 +37,15 @@ A running server hears of it within 5 s. It costs:
 
   a key of access   whoever holds a token of it renews, once. Who verifies
   tokens            elsewhere believes it until they fetch the keys again:
-                    max-age, or as long as their own cache
+                    max-age, or as long as their own cache. Who fetched them a
+                    moment ago refuses new tokens until they may again: 10 s by
+                    max-age and in our examples, 30 s in jose and PyJWT
   a key of refresh  every session whose newest token it signed has to log in
-  tokens            again, and late theft of those reads `unknown`
+  tokens            again, and late theft of those reads `unknown`. The sessions
+                    live on: access tokens are believed to their end, and a
+                    logout by such a refresh token answers 204 and ends nothing.
+                    To end them: a logout by access token, `latchkey sessions
+                    revoke`, or an admin's calls
 
 A name may begin with a hyphen: write `keys retire -- KID` then.
 

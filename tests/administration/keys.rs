@@ -206,10 +206,11 @@ fn a_leaked_key_of_access_tokens_is_refused_at_once_and_it_is_said_what_that_cos
     let successor = place.key("access", "signing");
     let lines: Vec<_> = told.lines().collect();
     assert_eq!(
-        (lines[0], lines[3]),
+        (lines[0], lines[4]),
         (&*format!("{leaked}: refused from now on"), &*format!("{successor}: EdDSA, signs from now on"))
     );
     assert!(lines[1].contains("renews, once") && lines[2].contains("fetch the keys again"), "{told}");
+    assert!(lines[2].ends_with("who did so a moment ago refuses new tokens until"), "{told}");
     assert!(!place.ring().contains(&leaked) && place.keys("access").iter().all(|key| key["kid"] != leaked));
 }
 
@@ -223,6 +224,7 @@ fn a_leaked_key_of_refresh_tokens_is_refused_at_once_and_its_number_stays_taken(
     let told = place.ok(&["keys", "retire", &leaked, "--now", "--yes"]);
 
     assert!(told.contains("has to log in again") && told.contains("`unknown`"), "{told}");
+    assert!(told.contains("sessions themselves live on") && told.contains("`latchkey sessions revoke`"), "{told}");
     assert!(told.contains(": number 3 of refresh tokens, signs from now on\n"), "{told}");
     assert_eq!(place.key("refresh", "withdrawn"), leaked);
     let [successor, withdrawn, _] = &place.keys("refresh")[..] else { panic!("three keys") };
@@ -331,4 +333,5 @@ fn every_help_text_fits_a_terminal_of_80_columns() {
         help.contains("renews, once") && help.contains("to log in\n") && help.contains("reads `unknown`"),
         "{help}"
     );
+    assert!(help.contains("refuses new tokens until they may again") && help.contains("sessions\n"), "{help}");
 }

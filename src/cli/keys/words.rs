@@ -30,13 +30,21 @@ pub(super) fn cost(key: &Shown) -> &'static str {
             "It has signed nothing yet. Who verifies elsewhere believes it until they fetch\n\
              the keys again."
         }
-        (State::Signing | State::Retired, Kind::Access) => {
+        (State::Retired, Kind::Access) => {
             "Whoever holds a token of it renews, once. Who verifies elsewhere believes it\n\
              until they fetch the keys again."
         }
+        // What takes its place may be a key that nobody has fetched yet.
+        (State::Signing, Kind::Access) => {
+            "Whoever holds a token of it renews, once. Who verifies elsewhere believes it\n\
+             until they fetch the keys again; who did so a moment ago refuses new tokens until\n\
+             they may again, for 10 to 30 s."
+        }
         (State::Signing | State::Retired, Kind::Refresh) => {
             "Every session whose newest token it signed has to log in again, and late theft\n\
-             of those reads `unknown`."
+             of those reads `unknown`. The sessions themselves live on: their access tokens are\n\
+             believed to their end, and a logout by such a refresh token ends nothing. A\n\
+             logout by access token does, `latchkey sessions revoke`, or an admin."
         }
     }
 }
