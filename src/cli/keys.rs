@@ -25,7 +25,7 @@ use crate::config::{self, Database, KeyRing, Settings};
 use crate::storage::sqlite::Sqlite;
 use crate::tokens::keys::Algorithm;
 use crate::tokens::ring::change::{NewKey, Refusal, Retired};
-use crate::tokens::ring::{Given, Kind, LEAST_NOTICE, Ring, RingError, Shown, State};
+use crate::tokens::ring::{Given, Kind, LEAST_NOTICE, MOST_NOTICE, Ring, RingError, Shown, State};
 
 const AFTER_HELP_RETIRE: &str = "\
 A key that waits is cancelled, at the latest 10 s before it signs. One that
@@ -60,7 +60,7 @@ pub(super) enum Keys {
         /// EdDSA, ES256 or HS256 (a shared secret)
         #[arg(long, value_parser = algorithm)]
         alg: Algorithm,
-        /// When it signs, 15s at least
+        /// When it signs, 15s to 30d
         #[arg(long, value_name = "DURATION", value_parser = notice, default_value = "60s")]
         activate_in: Duration,
     },
@@ -69,7 +69,7 @@ pub(super) enum Keys {
         /// A key of refresh tokens, not of access tokens
         #[arg(long)]
         refresh: bool,
-        /// When it signs, 15s at least
+        /// When it signs, 15s to 30d
         #[arg(long, value_name = "DURATION", value_parser = notice, default_value = "60s")]
         activate_in: Duration,
     },
@@ -79,7 +79,7 @@ pub(super) enum Keys {
         /// Its name, as `keys list` shows it
         #[arg(allow_hyphen_values = true)]
         kid: String,
-        /// When the next signs, 15s or more
+        /// When the next signs, 15s to 30d
         #[arg(long, value_name = "DURATION", value_parser = notice, default_value = "60s", conflicts_with = "now")]
         activate_in: Duration,
         /// Refuse what it signed at once: the key leaked
@@ -291,11 +291,11 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
 
 /// Reads how long a key waits as an argument.
 fn notice(text: &str) -> Result<Duration, String> {
-    let notice = config::duration(text)?;
-    if notice < LEAST_NOTICE {
-        return Err(format!("shorter than {} s, in which everybody gets to know the key", LEAST_NOTICE.as_secs()));
-    }
-    Ok(notice)
+    // Not in the words of the settings, whose example is 500ms.
+    let notice = config::duration(text).ok().filter(|notice| (LEAST_NOTICE..=MOST_NOTICE).contains(notice));
+    notice.ok_or_else(|| {
+        "a key waits from 15s, in which everybody gets to know it, to 30d, such as 60s, 15m or 12h".to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -308,6 +308,17 @@ mod tests {
     struct Line {
         #[command(subcommand)]
         keys: Keys,
+    }
+
+    #[test]
+    fn what_is_said_of_a_notice_is_what_it_is() {
+        for (text, is_one) in [("14999ms", false), ("15s", true), ("30d", true), ("2592001s", false)] {
+            assert_eq!(notice(text).is_ok(), is_one, "{text}");
+        }
+        for malformed in ["60", "0", "soon", "400d", "99999999d"] {
+            let refusal = notice(malformed).unwrap_err();
+            assert!(refusal.contains("15s") && refusal.contains("30d") && !refusal.contains("ms"), "{refusal}");
+        }
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub const LEAST_NOTICE: Duration = Duration::from_secs(15);
 /// The same, where nothing else is said. Verifiers elsewhere ask for keys that they do not know, but not at once again: the
 /// `jose` package waits 30 s between two looks.
 pub const USUAL_NOTICE: Duration = Duration::from_secs(60);
+/// How long before its activation a key is added, at most: one at a time waits, and for so long no other can be added.
+pub const MOST_NOTICE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The number of `REFRESH_TOKEN_SECRET` in refresh tokens.
 pub const FIRST_MAC_ID: u8 = 1;
 

@@ -33,7 +33,7 @@ fn what_cannot_be_done_is_refused_with_a_line_and_changes_nothing() {
 
     let table: [(&[&str], i32, &str); 8] = [
         (&["generate", "--alg", "ES256"], 1, "waits already and signs from"),
-        (&["rotate"], 1, &waiting),
+        (&["rotate"], 1, &format!("wait until then, or cancel it (latchkey keys retire -- {waiting})")),
         (&["retire", "--", &waiting], 1, "too soon for every node to hear of it"),
         (&["retire", "nobody"], 1, "nobody: no key of this name"),
         (&["retire", "nobody", "--now", "--yes"], 1, "nobody: no key of this name"),
@@ -51,6 +51,7 @@ fn what_cannot_be_done_is_refused_with_a_line_and_changes_nothing() {
         &["generate", "--alg", "eddsa"],
         &["generate", "--alg", "EdDSA", "--activate-in", "14s"],
         &["generate", "--alg", "EdDSA", "--activate-in", "soon"],
+        &["generate", "--alg", "EdDSA", "--activate-in", "31d"],
         &["rotate", "EdDSA"],
         &["rotate", "--refresh", "--activate-in", "14999ms"],
         &["retire"],

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::written::{Held, Line};
-use super::{Given, Kind, LEAST_NOTICE, Ring, SETTLED, Shown, State, Term, show};
+use super::{Given, Kind, LEAST_NOTICE, MOST_NOTICE, Ring, SETTLED, Shown, State, Term, show};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::tokens::keys::{self, Algorithm, PrivateJwk};
@@ -71,8 +71,14 @@ pub enum Refusal {
     /// Too soon for the nodes and verifiers to know it.
     #[error("a key is known for {} s before it signs", LEAST_NOTICE.as_secs())]
     TooSoon,
+    /// So late that nobody could rotate until then.
+    #[error("a key waits for {} days at most", MOST_NOTICE.as_secs() / (24 * 60 * 60))]
+    TooFarOff,
     /// One new key at a time.
-    #[error("{kid} waits already and signs from {} on", activates_at.to_rfc3339())]
+    #[error(
+        "{kid} waits already and signs from {} on; wait until then, or cancel it (latchkey keys retire -- {kid})",
+        activates_at.to_rfc3339()
+    )]
     AnotherWaits {
         /// Its name.
         kid: String,
@@ -101,6 +107,9 @@ impl Ring {
     pub fn add(&mut self, new: NewKey, notice: Duration, given: Given<'_>, now: Timestamp) -> Result<Shown, Refusal> {
         if notice < LEAST_NOTICE {
             return Err(Refusal::TooSoon);
+        }
+        if notice > MOST_NOTICE {
+            return Err(Refusal::TooFarOff);
         }
         self.refuse_while_another_waits(new.kind(), given, now)?;
         self.append(new, now.plus(notice), given, now)

@@ -76,13 +76,16 @@ fn one_kind_is_changed_and_the_other_left_alone() {
 }
 
 #[test]
-fn a_notice_that_is_too_short_and_a_second_key_that_waits_are_refused_and_change_nothing() {
+fn a_notice_that_is_too_short_or_too_long_and_a_second_key_that_waits_are_refused_and_change_nothing() {
     let secrets = Secrets::new();
     let given = secrets.given();
     for new in EACH_KIND {
         let mut ring = Ring::empty();
         let short = LEAST_NOTICE - Duration::from_millis(1);
         assert_eq!(ring.add(new, short, given, NOW).unwrap_err(), Refusal::TooSoon);
+        let long = MOST_NOTICE + Duration::from_millis(1);
+        assert_eq!(ring.add(new, long, given, NOW).unwrap_err(), Refusal::TooFarOff);
+        assert!(Ring::empty().add(new, MOST_NOTICE, given, NOW).is_ok());
         assert!(ring.is_empty());
 
         let waiting = ring.add(new, LEAST_NOTICE, given, NOW).unwrap();
