@@ -241,7 +241,7 @@ fn without_place(refusal: &RunError) -> String {
             let (changed_at, newest) = (changed_at.to_rfc3339(), newest.to_rfc3339());
             format!("is of {changed_at}, and one of {newest} was in use; bring that one back")
         }
-        RunError::Settings(SettingsError::KeptFile { reason, .. }) => reason.clone(),
+        RunError::Settings(SettingsError::KeyRing { reason, .. }) => reason.clone(),
         RunError::Settings(other) => other.to_string(),
         RunError::Storage(_) | RunError::Listen(_) | RunError::Start(_) | RunError::Serve(_) | RunError::Died(_) => {
             "cannot be used".to_owned()

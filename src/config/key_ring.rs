@@ -174,7 +174,8 @@ impl KeyRing {
         match self {
             Self::Given(_) => format!("{}: the key ring", KEY_RING.name),
             Self::File { named: true, .. } => format!("{}: the file that it names", KEY_RING_FILE.name),
-            Self::File { path, named: false } => format!("{}: {}:", KEY_RING.name, path.display()),
+            // A file that no setting names.
+            Self::File { path, named: false } => format!("key ring {}", path.display()),
         }
     }
 
@@ -220,7 +221,7 @@ fn unusable(path: &Path, reason: Unreadable) -> SettingsError {
         Unreadable::NotAFile => "is not a file; it should hold the key ring".to_owned(),
         Unreadable::OpenToOthers => {
             "is open to group or others; chmod 600 it, or, if somebody may have read it, replace \
-                                     its keys as well (latchkey keys retire --now)"
+                                     its keys as well (latchkey keys retire --now KID)"
                 .to_owned()
         }
         Unreadable::TooLong => {
@@ -230,7 +231,7 @@ fn unusable(path: &Path, reason: Unreadable) -> SettingsError {
         }
         Unreadable::Io(cause) => format!("cannot be read: {cause}"),
     };
-    SettingsError::KeptFile { setting: KEY_RING.name, path: path.to_owned(), reason }
+    SettingsError::KeyRing { path: path.to_owned(), reason }
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ async fn a_ring_that_cannot_be_used_stops_a_start_and_is_left_alone() {
 
         assert!(refusal.is_refusal(), "{what}: {refusal}");
         let (line, name) = (refusal.to_string(), server.ring_file().display().to_string());
-        assert!(line.starts_with(&format!("KEY_RING: {name}: ")) && line.lines().count() == 1, "{what}: {line}");
+        assert!(line.starts_with(&format!("key ring {name} ")) && line.lines().count() == 1, "{what}: {line}");
         assert_eq!(fs::read(server.ring_file()).ok(), before, "{what}");
     }
     mend(&server, &text);

@@ -120,7 +120,7 @@ fn a_start_that_refuses_its_ring_ends_with_78_and_shows_nothing_of_it() {
         let (code, said) = place.refused(&[("RUST_LOG", "trace")]);
 
         assert_eq!(code, Some(78), "{what}: {said}");
-        assert!(said.starts_with("latchkey: KEY_RING: ") && said.contains(words), "{what}: {said}");
+        assert!(said.starts_with("latchkey: key ring ") && said.contains(words), "{what}: {said}");
         assert_eq!(said.lines().count(), 1, "{what}: {said}");
         let mut secrets = Secrets::of([]);
         add_keys(&mut secrets, &text);
@@ -140,6 +140,6 @@ async fn a_start_without_the_ring_that_was_in_use_ends_with_78_and_says_what_to_
     let (code, said) = place.refused(&[]);
 
     assert_eq!(code, Some(78), "{said}");
-    assert!(said.starts_with("latchkey: KEY_RING: ") && said.lines().count() == 1, "{said}");
+    assert!(said.starts_with("latchkey: key ring ") && said.lines().count() == 1, "{said}");
     assert!(said.contains("bring it back from a backup") && said.contains("latchkey keys init"), "{said}");
 }

@@ -72,8 +72,13 @@ fn a_ring_that_others_can_read_is_refused_and_left_alone() {
 
         let refusal = place.refusal(&SECRETS);
 
-        assert!(refusal.starts_with(&format!("KEY_RING: {}: ", place.ring_file().display())), "{refusal}");
-        assert!(refusal.contains("chmod 600") && !refusal.contains('\n'), "{refusal}");
+        assert!(refusal.starts_with(&format!("key ring {} is open to ", place.ring_file().display())), "{refusal}");
+        assert!(
+            refusal.contains("chmod 600")
+                && refusal.contains("latchkey keys retire --now KID")
+                && !refusal.contains('\n'),
+            "{refusal}"
+        );
         assert_eq!(write(&ring, "{}").unwrap_err().to_string(), refusal);
         assert_eq!(fs::read_to_string(place.ring_file()).unwrap(), TEXT);
     }
@@ -89,7 +94,7 @@ fn what_is_no_file_or_far_too_long_cannot_hold_a_ring() {
     let long = "x".repeat(usize::try_from(LONGEST_KEY_RING).unwrap() + 1);
     place.ring_with_file();
     fs::write(place.ring_file(), &long).unwrap();
-    assert!(place.refusal(&SECRETS).contains("latchkey.keys: is longer than"));
+    assert!(place.refusal(&SECRETS).contains("latchkey.keys is longer than"));
     let refusal = place.refusal(&[("KEY_RING", &format!("{{{long}"))]);
     assert!(refusal.starts_with("KEY_RING: longer than"), "{refusal}");
     let named = place.ring_file().display().to_string();
@@ -169,7 +174,7 @@ fn a_refused_change_leaves_the_ring_as_it_was() {
 
     fs::create_dir(place.path("data/.latchkey.keys.tmp")).unwrap();
     let refusal = write(&ring, "{}").unwrap_err().to_string();
-    assert!(refusal.contains("latchkey.keys: cannot be written: ") && !refusal.contains('\n'), "{refusal}");
+    assert!(refusal.contains("latchkey.keys cannot be written: ") && !refusal.contains('\n'), "{refusal}");
     assert_eq!(text(&ring).as_deref(), Some(TEXT));
 }
 
