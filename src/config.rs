@@ -158,7 +158,8 @@ impl Settings {
 
     /// Reads and checks the same, the secrets included, and makes nothing. Secrets that a start would make are empty.
     ///
-    /// Errors: those of [`Settings::load`], but for what only making the secrets can tell.
+    /// Errors: those of [`Settings::load`], but for what only making the secrets can tell. The key ring is not read: whoever is told
+    /// that it is refused may see the settings all the same.
     pub fn check<K, V>(
         environment: impl IntoIterator<Item = (K, V)>,
         dotenv: Option<&Path>,
@@ -169,7 +170,6 @@ impl Settings {
     {
         let source = Source::gather(environment, dotenv)?;
         let settings = Self::without_secrets(&source)?;
-        settings.key_ring.found()?;
         let (found, kept) = Secrets::check(&source, &settings.database)?;
         let effective = effective::all(&source, &settings, kept.as_ref());
         let settings = match found {
