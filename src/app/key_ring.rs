@@ -28,6 +28,7 @@ use crate::lifeline::Lifeline;
 use crate::storage::KeyRingMark;
 use crate::storage::sqlite::Sqlite;
 use crate::tokens::live_keys::LiveKeys;
+use crate::tokens::ring::signers::Signers;
 use crate::tokens::ring::{Keys, Kind, PICK_UP, Ring, Shown, State};
 
 /// Between two looks at the ring: two of them fit into the time in which a server has to have read it.
@@ -61,7 +62,11 @@ pub(super) fn at_start(settings: &Settings) -> Result<AtStart, RunError> {
     let Database::Sqlite(path) = &settings.database;
     let noted = Sqlite::key_ring_mark(path)?;
     let ring = in_time(ring, noted, settings)?;
-    Ok(AtStart { keys: keys_of(&ring, settings)?, mark: mark_of(&ring), known: Known { seen, noted } })
+    Ok(AtStart {
+        keys: keys_of(&ring, settings)?,
+        mark: mark_of(&ring),
+        known: Known { seen, noted, signers: ring.signers(given(settings)), signing: [None, None] },
+    })
 }
 
 /// The ring that was found, or an empty one where none is missed. Errors: it is lost, or older than one that was in use.
@@ -133,6 +138,10 @@ pub(super) struct Follower {
 pub(super) struct Known {
     seen: Seen,
     noted: KeyRingMark,
+    /// Of the ring that is in use.
+    signers: Signers,
+    /// Which of them signed when somebody last looked, of each kind.
+    signing: [Option<String>; 2],
 }
 
 /// A ring that is another than the one before, or why it is not used.
@@ -145,6 +154,7 @@ struct Changed {
 struct Usable {
     keys: Keys,
     mark: KeyRingMark,
+    signers: Signers,
     told: KeysTold,
 }
 
@@ -153,6 +163,7 @@ impl Follower {
     /// more.
     pub async fn start(self, mark: KeyRingMark, mut known: Known) -> Result<Looks, RunError> {
         self.note(mark, &mut known).await?;
+        self.look_who_signs(&mut known);
         let (looks, asked) = mpsc::unbounded_channel();
         rt::spawn(self.follow(asked, known));
         Ok(Looks(looks))
@@ -173,6 +184,7 @@ impl Follower {
             if let Some(changed) = looked {
                 self.take(changed, &mut known).await;
             }
+            self.look_who_signs(&mut known);
             if let Some(ask) = ask {
                 // Whoever asked may have gone.
                 ask.send(()).ok();
@@ -183,17 +195,32 @@ impl Follower {
     /// Uses what was found, or says why not.
     async fn take(&self, Changed { seen, outcome }: Changed, known: &mut Known) {
         match outcome {
-            Ok(Usable { keys, mark, told }) => {
+            Ok(Usable { keys, mark, signers, told }) => {
                 // Not seen then, so that the next look tries again.
                 if let Err(failure) = self.note(mark, known).await {
                     return events::keys_refused(&failure);
                 }
                 self.keys.replace(keys);
+                known.signers = signers;
                 events::keys_changed(&told);
             }
             Err(refusal) => events::keys_refused(&without_place(&refusal)),
         }
         known.seen = seen;
+    }
+
+    /// Tells of a key that took over from another since the last look. The first look tells nothing: all is as it was.
+    fn look_who_signs(&self, known: &mut Known) {
+        let now = self.clock.now();
+        for (kind, signing) in Kind::BOTH.into_iter().zip(&mut known.signing) {
+            let signer = known.signers.at(kind, now).map(str::to_owned);
+            if let (Some(before), Some(signer)) = (&*signing, &signer)
+                && before != signer
+            {
+                events::signer_changed(kind.name(), signer, before);
+            }
+            *signing = signer;
+        }
     }
 
     /// Has the database remember that this ring is in use, where it does not yet.
@@ -225,7 +252,8 @@ fn look_again(settings: &Settings, seen: &Seen, noted: KeyRingMark, now: Timesta
     let outcome = ring.and_then(|ring| {
         let ring = in_time(ring, noted, settings)?;
         let told = told(&ring, settings, now);
-        Ok(Usable { keys: keys_of(&ring, settings)?, mark: mark_of(&ring), told })
+        let (keys, signers) = (keys_of(&ring, settings)?, ring.signers(given(settings)));
+        Ok(Usable { keys, mark: mark_of(&ring), signers, told })
     });
     Some(Changed { seen: found, outcome })
 }

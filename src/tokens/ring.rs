@@ -8,6 +8,8 @@
 //! [`Ring::add`], [`Ring::retire`] -> [`Ring::to_text`]
 //!
 //! - `written`: the text
+//! - `error`: why one cannot be used
+//! - [`signers`]: which key signs, by name
 //! - `term`: when a key signs, and until when it verifies
 //! - [`change`]: what the command line does to a ring
 //!
@@ -16,11 +18,14 @@
 //! the time at which they stop, and never come back.
 
 pub mod change;
+mod error;
+pub mod signers;
 pub mod term;
 mod written;
 
 use std::time::Duration;
 
+pub use self::error::RingError;
 pub use self::term::{State, Term};
 use self::written::{Held, Line};
 use crate::clock::Timestamp;
@@ -105,59 +110,6 @@ pub struct Shown {
     pub number_taken_until: Option<Timestamp>,
 }
 
-/// What to do about a ring that nobody can use.
-const WAY_OUT: &str = "; bring it back from a backup, or begin anew (latchkey keys init), which keeps it aside, and after which \
-                       whoever was signed in with its keys has to log in again";
-
-/// Why a ring cannot be used. Names keys, and shows nothing of them.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RingError {
-    /// Cut, or edited by hand.
-    #[error("is incomplete or was changed{WAY_OUT}")]
-    Garbled,
-    /// Of a later version.
-    #[error("was written by a newer version of latchkey")]
-    Newer,
-    /// A key is not the one that its name says.
-    #[error("holds a key that is not what its name {kid} says{WAY_OUT}")]
-    NotItsName {
-        /// The name.
-        kid: String,
-    },
-    /// Two keys of one name or number.
-    #[error("holds {kid} twice{WAY_OUT}")]
-    Twice {
-        /// The name.
-        kid: String,
-    },
-    /// Not one line of keys, each of which follows another.
-    #[error("does not say for every moment which key signs {what} tokens{WAY_OUT}")]
-    NoSigner {
-        /// `access` or `refresh`.
-        what: &'static str,
-    },
-    /// A key does not verify what it signed.
-    #[error("holds {kid}, which does not verify what it signs{WAY_OUT}")]
-    SelfTest {
-        /// Its name.
-        kid: String,
-    },
-}
-
-impl RingError {
-    /// Whether nobody can use this ring: not this program, and no newer one.
-    pub const fn is_damage(&self) -> bool {
-        match self {
-            Self::Newer => false,
-            Self::Garbled
-            | Self::NotItsName { .. }
-            | Self::Twice { .. }
-            | Self::NoSigner { .. }
-            | Self::SelfTest { .. } => true,
-        }
-    }
-}
-
 impl Ring {
     /// The ring of a service that has the secrets of its settings only.
     pub const fn empty() -> Self {
@@ -205,7 +157,7 @@ impl Ring {
 
     /// Every key, those of access tokens first, the newest first.
     pub fn shown(&self, given: Given<'_>, now: Timestamp) -> Vec<Shown> {
-        let both = [Kind::Access, Kind::Refresh].map(|kind| (kind, self.lines(kind)));
+        let both = Kind::BOTH.map(|kind| (kind, self.lines(kind)));
         both.iter().flat_map(|(kind, lines)| lines.iter().rev().map(|line| show(*kind, line, given, now))).collect()
     }
 
@@ -231,6 +183,17 @@ impl Ring {
 }
 
 impl Kind {
+    /// Each of them.
+    pub const BOTH: [Self; 2] = [Self::Access, Self::Refresh];
+
+    /// What it is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Refresh => "refresh",
+        }
+    }
+
     /// How long a key of this kind verifies after it last signed: as long as what it signed may live.
     fn lifetime(self, given: Given<'_>) -> Duration {
         match self {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cli::{answer, json_line};
 use crate::clock::Timestamp;
-use crate::tokens::ring::{Kind, Shown, State};
+use crate::tokens::ring::{Shown, State};
 
 /// Prints them as a table, or one JSON object a line.
 pub(super) fn print(keys: &[Shown], json: bool) {
@@ -23,7 +23,7 @@ fn line(key: &Shown) -> String {
     let time = |moment: Option<Timestamp>| moment.map_or_else(|| "-".to_owned(), Timestamp::to_rfc3339);
     row([
         &key.kid,
-        kind(key),
+        key.kind.name(),
         key.algorithm.map_or("-", |algorithm| algorithm.name()),
         &key.mac_id.map_or_else(|| "-".to_owned(), |number| number.to_string()),
         state(key),
@@ -53,7 +53,7 @@ struct Told<'a> {
 fn object(key: &Shown) -> String {
     json_line(&Told {
         kid: &key.kid,
-        kind: kind(key),
+        kind: key.kind.name(),
         alg: key.algorithm.map(|algorithm| algorithm.name()),
         number: key.mac_id,
         state: state(key),
@@ -62,13 +62,6 @@ fn object(key: &Shown) -> String {
         verifies_until: key.verifies_until.map(Timestamp::to_rfc3339),
         number_taken_until: key.number_taken_until.map(Timestamp::to_rfc3339),
     })
-}
-
-fn kind(key: &Shown) -> &'static str {
-    match key.kind {
-        Kind::Access => "access",
-        Kind::Refresh => "refresh",
-    }
 }
 
 fn state(key: &Shown) -> &'static str {

@@ -195,7 +195,7 @@ impl Ring {
 
     /// Forgets the keys of which nothing is alive any more; their numbers are free again.
     pub fn prune(&mut self, given: Given<'_>, now: Timestamp) {
-        for kind in [Kind::Access, Kind::Refresh] {
+        for kind in Kind::BOTH {
             self.held_mut(kind).retain(|line| line.term.state(now, kind.lifetime(given)) != State::Over);
         }
     }
