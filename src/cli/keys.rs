@@ -47,7 +47,8 @@ A running server hears of it within 5 s. It costs:
                     To end them: a logout by access token, `latchkey sessions
                     revoke`, or an admin's calls
 
-A name may begin with a hyphen: write `keys retire -- KID` then.
+A name may begin with a hyphen. Only one that looks like an option, such as
+-h..., needs `keys retire -- KID`.
 
 Exit codes: 0 done, or retired before, 1 failed, 2 wrong argument, 78 a setting
 or the key ring was refused.";
