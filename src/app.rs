@@ -6,9 +6,11 @@
 //!
 //! [`Settings`] -> [`Server::start`] -> [`Server::address`] -> [`Server::serve_until`]
 //!
+//! - `error`: why it does not start, or ended
 //! - `key_ring`: from the file to the keys in use
 //! - `signals`: when to stop
 
+mod error;
 mod key_ring;
 mod signals;
 
@@ -23,7 +25,9 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer, dev};
 use futures_util::future::{self, Either};
 
+pub use self::error::RunError;
 pub use self::key_ring::Looks;
+pub use self::key_ring::refuse_older;
 use self::key_ring::{AtStart, Follower};
 use self::signals::Signals;
 use crate::actors::attempts::Attempts;
@@ -32,8 +36,7 @@ use crate::actors::refresh_tokens::{RefreshTokens, Sessions};
 use crate::actors::user_store::UserStore;
 use crate::clients::Clients;
 use crate::clock::Clock;
-use crate::config::{Database, Settings, SettingsError};
-use crate::error::Error;
+use crate::config::{Database, Settings};
 use crate::events;
 use crate::handlers;
 use crate::handlers::health::Readiness;
@@ -46,13 +49,13 @@ use crate::middleware::cors::Cors;
 use crate::middleware::forwarded::Proxies;
 use crate::middleware::respond::Respond;
 use crate::passwords::{Hasher, Policy};
-use crate::storage::sqlite::{OpenError, Rules, Sqlite};
+use crate::storage::sqlite::{Rules, Sqlite};
 use crate::storage::{Storage, Swept};
 use crate::throttle;
 use crate::throttle::registrations::Registrations;
 use crate::tokens::live_keys::LiveKeys;
 use crate::tokens::revocation::{self, Revocations};
-use crate::tokens::ring::{Given, RingError};
+use crate::tokens::ring::Given;
 use crate::tokens::rotation;
 use crate::tokens::verified::VerifiedTokens;
 
@@ -73,46 +76,6 @@ const SWEEP_STEP_PAUSE: Duration = Duration::from_millis(100);
 const FOLLOW_PAUSE: Duration = Duration::from_millis(250);
 /// Counters of failed logins that are kept at most: some 10 MB of the database (docs/adr/0009-throttling.md).
 const MOST_COUNTERS: u32 = 100_000;
-
-/// Why the server did not start, or ended otherwise than asked.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The database cannot be used.
-    #[error("DATABASE_URL: {0}")]
-    Storage(#[from] OpenError),
-    /// Nobody can listen there.
-    #[error("HOST, PORT: cannot listen: {0}")]
-    Listen(io::Error),
-    /// The key ring cannot be used.
-    #[error("{subject} {reason}")]
-    Keys {
-        /// Where it is, as its refusals begin.
-        subject: String,
-        /// What is wrong with it.
-        reason: RingError,
-    },
-    /// There was a key ring, and it is gone. A start without it would call tokens unknown that are not, which is final.
-    #[error(
-        "{subject} is missing although keys of it were in use; bring it back from a backup, or begin a new one (latchkey keys \
-         init), after which whoever was signed in with the lost keys has to log in again"
-    )]
-    KeyRingLost {
-        /// Where it should be, as its refusals begin.
-        subject: String,
-    },
-    /// The key ring cannot be read.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// A part failed while starting.
-    #[error("cannot start: {0}")]
-    Start(#[from] Error),
-    /// The runtime or the listener failed.
-    #[error("the server failed: {0}")]
-    Serve(io::Error),
-    /// A part died; its supervisor should start the process again.
-    #[error("the {0} died")]
-    Died(&'static str),
-}
 
 /// A server that listens.
 pub struct Server {
@@ -136,7 +99,7 @@ pub struct Server {
 impl Server {
     /// Opens storage, starts the actors and listens. Must be called inside an actix `System`.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, RunError> {
-        let AtStart { keys, holds_keys, known } = key_ring::at_start(&settings)?;
+        let AtStart { keys, mark, known } = key_ring::at_start(&settings)?;
         let keys = Arc::new(LiveKeys::new(keys));
         let (watch, deaths) = lifeline::watch();
         let Database::Sqlite(path) = &settings.database;
@@ -175,7 +138,7 @@ impl Server {
             sessions: sessions.clone(),
             lifeline: watch.over("follower of the key ring"),
         };
-        let key_ring = follower.start(holds_keys, known).await?;
+        let key_ring = follower.start(mark, known).await?;
         let hasher = Arc::new(Hasher::new(settings.bcrypt_cost));
         let hashing = Hashing::start(Arc::clone(&hasher), settings.hash_threads, settings.hash_max_wait, clock.clone());
         let services = Data::new(Services {
@@ -263,16 +226,6 @@ pub fn check(settings: &Settings) -> Result<(), RunError> {
     match key_ring::at_start(settings) {
         Err(refusal) if refusal.is_refusal() => Err(refusal),
         Ok(_) | Err(_) => Ok(()),
-    }
-}
-
-impl RunError {
-    /// Whether it is a setting, or what one names, that has to change first.
-    pub fn is_refusal(&self) -> bool {
-        match self {
-            Self::Keys { .. } | Self::KeyRingLost { .. } | Self::Settings(_) => true,
-            Self::Storage(_) | Self::Listen(_) | Self::Start(_) | Self::Serve(_) | Self::Died(_) => false,
-        }
     }
 }
 

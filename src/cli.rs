@@ -60,7 +60,7 @@ environment, .env or a file. Secrets and the key ring are checked and not
 shown. Nothing is made: not the secrets, not a folder, not the database.
 
 Exit codes: 0 a start would accept the settings, 78 one was refused and named on
-standard error.";
+standard error. Where that is the key ring, the settings are shown all the same.";
 const AFTER_HELP_HEALTHCHECK: &str = "\
 Asks over plain TCP at the HOST and PORT of the settings, within 5 seconds; a
 HOST of 0.0.0.0 or :: is asked on the loopback address. For a container:
@@ -147,13 +147,7 @@ pub fn run() -> ExitCode {
             Ok(settings) => serve(settings),
             Err(refusal) => refused(&refusal),
         },
-        Command::CheckConfig => match checked() {
-            Ok(Checked { effective, .. }) => {
-                answer(&effective.iter().map(|setting| format!("{setting}\n")).collect::<String>());
-                ExitCode::SUCCESS
-            }
-            Err(refusal) => refused(&refusal),
-        },
+        Command::CheckConfig => check_config(),
         Command::Healthcheck { live } => healthcheck(live),
         Command::Users(command) => ended(users::run(command)),
         Command::Sessions(command) => ended(sessions::run(command)),
@@ -186,6 +180,19 @@ fn ended(done: Result<(), Failure>) -> ExitCode {
 fn refused(refusal: &RunError) -> ExitCode {
     complain(refusal);
     ExitCode::from(SETTINGS_REFUSED)
+}
+
+/// The settings are shown also where the ring that they name is refused: they say which one it is.
+fn check_config() -> ExitCode {
+    let Checked { settings, effective } = match Settings::check(std::env::vars_os(), dotenv()) {
+        Ok(checked) => checked,
+        Err(refusal) => return refused(&refusal.into()),
+    };
+    answer(&effective.iter().map(|setting| format!("{setting}\n")).collect::<String>());
+    match app::check(&settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refusal) => refused(&refusal),
+    }
 }
 
 /// 0 or 1 and nothing else: that is all that a container's health check may answer. A refused setting is a 1 too.

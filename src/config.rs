@@ -5,8 +5,8 @@
 //! behind this module trusts `Settings` and asks no environment.
 //!
 //! environment over `.env` (`source`) -> each value (`parse`) -> the values against each other (`Settings::agree`)
-//! -> the key ring, if it can be read (`key_ring`) -> the secrets (`secrets`), found or made last, so that a refused start leaves
-//! nothing behind
+//! -> the key ring, if what is there can be read (`key_ring`) -> the secrets (`secrets`), found or made last, so that a refused start
+//! leaves nothing behind
 //!
 //! [`Settings::load`] is for a start. [`Settings::check`] and [`Settings::address`] look and make nothing, and
 //! [`Settings::beside_a_server`] only where the first account comes before the first start.
@@ -152,14 +152,15 @@ impl Settings {
     {
         let source = Source::gather(environment, dotenv)?;
         let settings = Self::without_secrets(&source)?;
-        settings.key_ring.read()?;
+        settings.key_ring.found()?;
         let Secrets { jwt, refresh_token } = Secrets::load(&source, &settings.database)?;
         Ok(Self { jwt_secret: jwt, refresh_token_secret: refresh_token, ..settings })
     }
 
     /// Reads and checks the same, the secrets included, and makes nothing. Secrets that a start would make are empty.
     ///
-    /// Errors: those of [`Settings::load`], but for what only making the secrets can tell.
+    /// Errors: those of [`Settings::load`], but for what only making the secrets can tell. The key ring is not read: whoever is told
+    /// that it is refused may see the settings all the same.
     pub fn check<K, V>(
         environment: impl IntoIterator<Item = (K, V)>,
         dotenv: Option<&Path>,
@@ -170,7 +171,6 @@ impl Settings {
     {
         let source = Source::gather(environment, dotenv)?;
         let settings = Self::without_secrets(&source)?;
-        settings.key_ring.read()?;
         let (found, kept) = Secrets::check(&source, &settings.database)?;
         let effective = effective::all(&source, &settings, kept.as_ref());
         let settings = match found {

@@ -253,6 +253,14 @@ pub fn keys_changed(keys: &KeysTold) {
     );
 }
 
+/// Another key signs from here on: it took over at its time, or with a change of the ring. Told once a look finds it.
+pub fn signer_changed(kind: &'static str, signer: &str, before: &str) {
+    tracing::info!(
+        target: TARGET, event = %"signer_changed", outcome = %"success", %kind, %signer, %before,
+        "another key signs from here on"
+    );
+}
+
 /// The key ring changed and cannot be used: told once for each change. The keys from before go on.
 pub fn keys_refused(reason: &impl fmt::Display) {
     tracing::error!(

@@ -1,8 +1,8 @@
 // A service of its own that believes Latchkey's access tokens by its public keys, and does not ask it about each.
 //
 //   latchkey keys generate --alg EdDSA      # once, beside the server
-//   npm ci && LATCHKEY_URL=http://127.0.0.1:3000 PORT=4001 node server.mjs
-//   curl http://127.0.0.1:4001/orders -H "Authorization: Bearer $ACCESS_TOKEN"
+//   npm ci && LATCHKEY_URL=http://127.0.0.1:3000 PORT=4000 node server.mjs
+//   curl http://127.0.0.1:4000/orders -H "Authorization: Bearer $ACCESS_TOKEN"
 //
 // JWT_ISSUER and JWT_AUDIENCE are the server's. A logout is seen here only when the access token ends.
 import express from "express";
@@ -56,7 +56,7 @@ app.get("/orders", authenticate, (request, response) => {
   response.type("text").send(`The orders of ${username}, account ${sub}\n`);
 });
 
-const server = app.listen(Number(env.PORT ?? 4001), "127.0.0.1", (error) => {
+const server = app.listen(Number(env.PORT ?? 4000), "127.0.0.1", (error) => {
   if (error) throw error;
   console.log(`listening on http://127.0.0.1:${server.address().port}`);
 });

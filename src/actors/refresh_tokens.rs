@@ -17,8 +17,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
 use crate::storage::{
-    Client, EndReason, EndedSession, LiveSession, NewSession, News, Renewable, SessionOperation, SessionOutcome,
-    Storage, Swept,
+    Client, EndReason, EndedSession, KeyRingMark, LiveSession, NewSession, News, Renewable, SessionOperation,
+    SessionOutcome, Storage, Swept,
 };
 use crate::tokens::grant::Grant;
 use crate::tokens::principal::UserId;
@@ -170,9 +170,9 @@ impl Sessions {
         ask(&self.0, Follow).await
     }
 
-    /// Has storage remember for good that keys of a key ring are in use.
-    pub async fn note_key_ring(&self) -> Result<()> {
-        ask(&self.0, NoteKeyRing).await
+    /// Has storage remember for good that this key ring is in use.
+    pub async fn note_key_ring(&self, ring: KeyRingMark) -> Result<()> {
+        ask(&self.0, NoteKeyRing(ring)).await
     }
 
     /// Answers where the actor and the storage behind it do.
@@ -296,13 +296,13 @@ impl Handler<Follow> for RefreshTokens {
 /// Changes no session; answers once the note is on disk.
 #[derive(Message)]
 #[rtype(result = "Result<()>")]
-struct NoteKeyRing;
+struct NoteKeyRing(KeyRingMark);
 
 impl Handler<NoteKeyRing> for RefreshTokens {
     type Result = ResponseFuture<Result<()>>;
 
-    fn handle(&mut self, _: NoteKeyRing, _: &mut Self::Context) -> Self::Result {
-        self.storage.note_key_ring().boxed_local()
+    fn handle(&mut self, NoteKeyRing(ring): NoteKeyRing, _: &mut Self::Context) -> Self::Result {
+        self.storage.note_key_ring(ring).boxed_local()
     }
 }
 

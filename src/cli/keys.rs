@@ -6,9 +6,10 @@
 //!
 //! arguments -> settings and secrets -> the ring under its lock -> [`Ring::add`], [`Ring::retire`] -> written -> lines
 //!
-//! `list`: every key there is. `words`: how a change is told.
+//! `list`: every key there is. `words`: how a change is told. `ways_out`: of a ring that a start refuses.
 
 mod list;
+mod ways_out;
 mod words;
 
 use std::time::Duration;
@@ -20,10 +21,11 @@ use super::failure::Failure;
 use super::{answer, checked, dotenv, typed};
 use crate::app;
 use crate::clock::{Clock, Timestamp};
-use crate::config::{self, KeyRing, Settings};
+use crate::config::{self, Database, KeyRing, Settings};
+use crate::storage::sqlite::Sqlite;
 use crate::tokens::keys::Algorithm;
 use crate::tokens::ring::change::{NewKey, Refusal, Retired};
-use crate::tokens::ring::{Given, Kind, LEAST_NOTICE, Ring, Shown};
+use crate::tokens::ring::{Given, Kind, LEAST_NOTICE, MOST_NOTICE, Ring, RingError, Shown, State};
 
 const AFTER_HELP_RETIRE: &str = "\
 A key that waits is cancelled, at the latest 10 s before it signs. One that
@@ -35,25 +37,21 @@ A running server hears of it within 5 s. It costs:
 
   a key of access   whoever holds a token of it renews, once. Who verifies
   tokens            elsewhere believes it until they fetch the keys again:
-                    max-age, or as long as their own cache
+                    max-age, or as long as their own cache. Who fetched them a
+                    moment ago refuses new tokens until they may again: 10 s by
+                    max-age and in our examples, 30 s in jose and PyJWT
   a key of refresh  every session whose newest token it signed has to log in
-  tokens            again, and late theft of those reads `unknown`
+  tokens            again, and late theft of those reads `unknown`. The sessions
+                    live on: access tokens are believed to their end, and a
+                    logout by such a refresh token answers 204 and ends nothing.
+                    To end them: a logout by access token, `latchkey sessions
+                    revoke`, or an admin's calls
 
-A name may begin with a hyphen: write `keys retire -- KID` then.
+A name may begin with a hyphen. Only one that looks like an option, such as
+-h..., needs `keys retire -- KID`.
 
 Exit codes: 0 done, or retired before, 1 failed, 2 wrong argument, 78 a setting
 or the key ring was refused.";
-
-const THERE_IS_ONE: &str = "there is a key ring already";
-const AFTER_HELP_INIT: &str = "\
-Nobody needs it to begin with: without a ring the secrets of the settings sign,
-and the first `generate` or `rotate` makes one. Where a ring was in use and its
-file is gone, a server does not start, because everybody whose refresh token a
-lost key signed would be told for good that it is unknown. Bring the file back
-from a backup; or accept that, with this command: they have to log in again.
-
-Exit codes: 0 done, 1 failed, or there is a ring, 2 wrong argument, 78 a setting
-was refused.";
 
 /// What can be done to keys.
 #[derive(Debug, Subcommand)]
@@ -63,7 +61,7 @@ pub(super) enum Keys {
         /// EdDSA, ES256 or HS256 (a shared secret)
         #[arg(long, value_parser = algorithm)]
         alg: Algorithm,
-        /// When it signs, 15s at least
+        /// When it signs, 15s to 30d
         #[arg(long, value_name = "DURATION", value_parser = notice, default_value = "60s")]
         activate_in: Duration,
     },
@@ -72,7 +70,7 @@ pub(super) enum Keys {
         /// A key of refresh tokens, not of access tokens
         #[arg(long)]
         refresh: bool,
-        /// When it signs, 15s at least
+        /// When it signs, 15s to 30d
         #[arg(long, value_name = "DURATION", value_parser = notice, default_value = "60s")]
         activate_in: Duration,
     },
@@ -82,7 +80,7 @@ pub(super) enum Keys {
         /// Its name, as `keys list` shows it
         #[arg(allow_hyphen_values = true)]
         kid: String,
-        /// When the next signs, 15s or more
+        /// When the next signs, 15s to 30d
         #[arg(long, value_name = "DURATION", value_parser = notice, default_value = "60s", conflicts_with = "now")]
         activate_in: Duration,
         /// Refuse what it signed at once: the key leaked
@@ -92,9 +90,16 @@ pub(super) enum Keys {
         #[arg(long, requires = "now")]
         yes: bool,
     },
-    /// Begin an empty key ring, where one was lost and there is no backup
-    #[command(after_help = AFTER_HELP_INIT)]
+    /// Begin an empty ring, where one was lost or damaged without a backup
+    #[command(after_help = ways_out::AFTER_HELP_INIT)]
     Init {
+        /// Do not ask back
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Take the ring that is there, where a newer one was lost
+    #[command(after_help = ways_out::AFTER_HELP_ACCEPT)]
+    Accept {
         /// Do not ask back
         #[arg(long)]
         yes: bool,
@@ -119,7 +124,8 @@ pub(super) fn run(command: Keys) -> Result<(), Failure> {
         }
         Keys::Retire { kid, now: true, yes, .. } => withdraw(&kid, yes),
         Keys::Retire { kid, activate_in, .. } => retire(&kid, activate_in),
-        Keys::Init { yes } => init(yes),
+        Keys::Init { yes } => ways_out::init(yes),
+        Keys::Accept { yes } => ways_out::accept(yes),
         Keys::List { json } => list(json),
     }
 }
@@ -146,6 +152,7 @@ fn retire(kid: &str, notice: Duration) -> Result<(), Failure> {
         Retired::Already { verifies_until } => {
             format!("{kid}: retired already, and verifies until {}\n", verifies_until.to_rfc3339())
         }
+        Retired::Withdrawn => words::withdrawn_before(kid),
     });
     Ok(())
 }
@@ -153,8 +160,12 @@ fn retire(kid: &str, notice: Duration) -> Result<(), Failure> {
 fn withdraw(kid: &str, yes: bool) -> Result<(), Failure> {
     let settings = settings_where_there_are_keys(kid)?;
     let named = |keys: Vec<Shown>| keys.into_iter().find(|key| key.kid == kid).ok_or_else(|| no_such_key(kid));
+    let key = named(shown(&settings)?)?;
+    if key.state == State::Withdrawn {
+        answer(&words::withdrawn_before(kid));
+        return Ok(());
+    }
     if !yes {
-        let key = named(shown(&settings)?)?;
         let question = format!("{}\nRefuse everything that {kid} signed, at once?", words::cost(&key));
         if !typed::agreed(&question, "retire --now asks back where there is a terminal, and needs --yes elsewhere")? {
             return Err(Failure::new(format!("{kid}: not retired")));
@@ -166,24 +177,6 @@ fn withdraw(kid: &str, yes: bool) -> Result<(), Failure> {
         Ok(words::withdrawn(&key, &gone))
     })?;
     answer(&format!("{told}{TOLD}"));
-    Ok(())
-}
-
-fn init(yes: bool) -> Result<(), Failure> {
-    // Not as a start would: that is refused where the ring was lost.
-    let settings = found_or_made(Settings::check(std::env::vars_os(), dotenv())?.settings)?;
-    if settings.key_ring.read()?.is_some() {
-        return Err(Failure::new(THERE_IS_ONE));
-    }
-    let question = "Whoever was signed in with a key that was lost has to log in again.\nBegin an empty key ring?";
-    if !yes && !typed::agreed(question, "init asks back where there is a terminal, and needs --yes elsewhere")? {
-        return Err(Failure::new("no key ring was begun"));
-    }
-    settings.key_ring.change(|text| match text {
-        Some(_) => Err(Failure::new(THERE_IS_ONE)),
-        None => Ok(Ring::empty().to_text()),
-    })?;
-    answer("an empty key ring: the secrets of the settings sign\n");
     Ok(())
 }
 
@@ -200,7 +193,24 @@ fn list(json: bool) -> Result<(), Failure> {
 fn shown(settings: &Settings) -> Result<Vec<Shown>, Failure> {
     let text = settings.key_ring.read()?;
     let ring = ring(text.as_ref().map(|text| text.as_slice()), settings)?;
-    Ok(ring.shown(app::given(settings), Clock::system().now()))
+    Ok(ring.shown(app::given(settings), now(settings)?))
+}
+
+/// Dates a change of this ring. Errors: the database cannot be looked at.
+fn date(ring: &mut Ring, settings: &Settings) -> Result<(), Failure> {
+    let Database::Sqlite(path) = &settings.database;
+    ring.date(now(settings)?, Sqlite::key_ring_mark(path)?.changed_at);
+    Ok(())
+}
+
+/// The time as a server on this database has it: where this machine's clock was put back, that is the newest time in the database,
+/// and a key that is dated by the clock alone would sign before anybody knows it.
+fn now(settings: &Settings) -> Result<Timestamp, Failure> {
+    let (clock, Database::Sqlite(path)) = (Clock::system(), &settings.database);
+    if let Some(newest) = Sqlite::newest_time(path)? {
+        clock.note(newest);
+    }
+    Ok(clock.now())
 }
 
 /// Changes the ring, in which nothing is left that is over. What is written is a ring that a server accepts.
@@ -211,10 +221,17 @@ fn change<T>(
     let mut done = None;
     settings.key_ring.change(|text| {
         let mut changed = ring(text, settings)?;
+        let Database::Sqlite(path) = &settings.database;
+        // A change would pass an old ring off as the newest.
+        app::refuse_older(&changed, Sqlite::key_ring_mark(path)?, settings)?;
+        let before = changed.to_text();
         // Under the lock: whoever waited for it must not date the change before it had its turn.
-        let (given, now) = (app::given(settings), Clock::system().now());
+        let (given, now) = (app::given(settings), now(settings)?);
         changed.prune(given, now);
         done = Some(change(&mut changed, given, now)?);
+        if *changed.to_text() != *before {
+            date(&mut changed, settings)?;
+        }
         let text = changed.to_text();
         ring(Some(text.as_bytes()), settings)?;
         Ok(text)
@@ -224,9 +241,16 @@ fn change<T>(
 
 /// The ring of this text, each of whose keys was tested.
 fn ring(text: Option<&[u8]>, settings: &Settings) -> Result<Ring, Failure> {
-    let unusable = |reason| Failure::from(app::RunError::Keys { subject: settings.key_ring.subject(), reason });
-    let ring = text.map_or(Ok(Ring::empty()), Ring::parse).map_err(unusable)?;
-    ring.keys(app::given(settings), &settings.jwt_issuer, &settings.jwt_audience).map_err(unusable)?;
+    tested(text, settings).map_err(|reason| unusable(reason, settings))
+}
+
+fn unusable(reason: RingError, settings: &Settings) -> Failure {
+    app::RunError::Keys { subject: settings.key_ring.subject(), reason }.into()
+}
+
+fn tested(text: Option<&[u8]>, settings: &Settings) -> Result<Ring, RingError> {
+    let ring = text.map_or(Ok(Ring::empty()), Ring::parse)?;
+    ring.keys(app::given(settings), &settings.jwt_issuer, &settings.jwt_audience)?;
     Ok(ring)
 }
 
@@ -268,11 +292,11 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
 
 /// Reads how long a key waits as an argument.
 fn notice(text: &str) -> Result<Duration, String> {
-    let notice = config::duration(text)?;
-    if notice < LEAST_NOTICE {
-        return Err(format!("shorter than {} s, in which everybody gets to know the key", LEAST_NOTICE.as_secs()));
-    }
-    Ok(notice)
+    // Not in the words of the settings, whose example is 500ms.
+    let notice = config::duration(text).ok().filter(|notice| (LEAST_NOTICE..=MOST_NOTICE).contains(notice));
+    notice.ok_or_else(|| {
+        "a key waits from 15s, in which everybody gets to know it, to 30d, such as 60s, 15m or 12h".to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -285,6 +309,17 @@ mod tests {
     struct Line {
         #[command(subcommand)]
         keys: Keys,
+    }
+
+    #[test]
+    fn what_is_said_of_a_notice_is_what_it_is() {
+        for (text, is_one) in [("14999ms", false), ("15s", true), ("30d", true), ("2592001s", false)] {
+            assert_eq!(notice(text).is_ok(), is_one, "{text}");
+        }
+        for malformed in ["60", "0", "soon", "400d", "99999999d"] {
+            let refusal = notice(malformed).unwrap_err();
+            assert!(refusal.contains("15s") && refusal.contains("30d") && !refusal.contains("ms"), "{refusal}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Why the start is refused.
 //!
-//! Owns one rule: a refusal is one line that names the setting and never shows its value. Most reasons are therefore
-//! `&'static str`: text that was written before the value was known cannot repeat it.
+//! Owns one rule: a refusal is one line that names the setting, or the file that no setting names, and never shows a value. Most
+//! reasons are therefore `&'static str`: text that was written before the value was known cannot repeat it.
 
 use std::io;
 use std::path::PathBuf;
@@ -25,12 +25,20 @@ pub enum SettingsError {
         /// The operating system's word for it; it has no path in it.
         cause: io::Error,
     },
-    /// A file that is kept beside the database, of secrets or keys, cannot be made or used. Here the path is shown: it says which
-    /// file to mend, and the value of `DATABASE_URL` that it comes from was accepted as a plain path.
+    /// A file of secrets that is kept beside the database cannot be made or used. Here the path is shown: it says which file to
+    /// mend, and the value of `DATABASE_URL` that it comes from was accepted as a plain path.
     #[error("{setting}: {path}: {reason}", path = .path.display())]
     KeptFile {
         /// What was to come from there, the first of it.
         setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// The key ring beside the database cannot be read. No setting names it: it is what is there.
+    #[error("key ring {path} {reason}", path = .path.display())]
+    KeyRing {
         /// The file.
         path: PathBuf,
         /// What is wrong with it, and what to do.

@@ -28,6 +28,7 @@ pub const LONGEST_KEY_RING: u64 = 128 * 1024;
 
 const TOO_LONG: &str = "longer than 131072 bytes, which no key ring is";
 const TOO_LONG_FILE: &str = "the file that it names is longer than 131072 bytes, which no key ring is";
+const NOT_A_FILE: &str = "what it names is not a file; it should hold the key ring";
 const NOT_A_RING: &str = "not the text of a key ring; KEY_RING_FILE is where a file is named";
 const TWO_RINGS: &str = "given together with KEY_RING; take one of them out";
 const NOT_HERE: &str = "comes from the environment and cannot be changed here; change it where the environment is made, or \
@@ -90,11 +91,16 @@ impl KeyRing {
     pub fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, SettingsError> {
         match self {
             Self::Given(text) => Ok(Some(Zeroizing::new(text.expose().to_vec()))),
-            Self::File { path, named: true } => {
-                let unreadable = |cause| SettingsError::UnreadableFile { setting: KEY_RING_FILE.name, cause };
-                let bytes = File::open(path).and_then(|file| private_file::bounded(file, LONGEST_KEY_RING));
-                bytes.map_err(unreadable)?.ok_or(refused(&KEY_RING_FILE, TOO_LONG_FILE)).map(Some)
-            }
+            Self::File { path, named: true } => match private_file::opened(path) {
+                Ok(file) => {
+                    let bytes = private_file::bounded(file, LONGEST_KEY_RING).map_err(unreadable)?;
+                    bytes.ok_or(refused(&KEY_RING_FILE, TOO_LONG_FILE)).map(Some)
+                }
+                Err(Unreadable::Io(cause)) => Err(unreadable(cause)),
+                Err(Unreadable::NotAFile | Unreadable::OpenToOthers | Unreadable::TooLong) => {
+                    Err(refused(&KEY_RING_FILE, NOT_A_FILE))
+                }
+            },
             Self::File { path, named: false } => {
                 match private_file::read(path, LONGEST_KEY_RING) {
                     // Where a file stands in its directory's place: the secrets and the database say so.
@@ -102,6 +108,18 @@ impl KeyRing {
                     read => read.map_err(|reason| unusable(path, reason)),
                 }
             }
+        }
+    }
+
+    /// The same for who begins one: `None` also where the one that is named is not there yet.
+    pub fn found(&self) -> Result<Option<Zeroizing<Vec<u8>>>, SettingsError> {
+        match self {
+            Self::File { path, named: true }
+                if fs::metadata(path).is_err_and(|cause| cause.kind() == ErrorKind::NotFound) =>
+            {
+                Ok(None)
+            }
+            Self::File { .. } | Self::Given(_) => self.read(),
         }
     }
 
@@ -113,16 +131,41 @@ impl KeyRing {
         &self,
         change: impl FnOnce(Option<&[u8]>) -> Result<Zeroizing<String>, E>,
     ) -> Result<(), ChangeError<E>> {
+        self.put(None, change).map(drop)
+    }
+
+    /// The same, and what was there is kept in a file of its own beside it, for the owner only, whose name ends with `mark`; where.
+    pub fn change_and_keep<E>(
+        &self,
+        mark: &str,
+        change: impl FnOnce(Option<&[u8]>) -> Result<Zeroizing<String>, E>,
+    ) -> Result<Option<PathBuf>, ChangeError<E>> {
+        self.put(Some(mark), change)
+    }
+
+    fn put<E>(
+        &self,
+        keep: Option<&str>,
+        change: impl FnOnce(Option<&[u8]>) -> Result<Zeroizing<String>, E>,
+    ) -> Result<Option<PathBuf>, ChangeError<E>> {
         let Self::File { path, .. } = self else { return Err(refused(&KEY_RING, NOT_HERE).into()) };
         let unwritable = |cause| ChangeError::Unwritable { subject: self.subject(), cause };
         let path = target_of(path).map_err(unwritable)?;
         let _lock = self.lock(&path).map_err(unwritable)?;
-        let found = self.read()?;
+        let found = self.found()?;
         let text = change(found.as_ref().map(|bytes| bytes.as_slice())).map_err(ChangeError::Refused)?;
         if text.len() as u64 > LONGEST_KEY_RING {
             return Err(ChangeError::Full { subject: self.subject() });
         }
-        private_file::replace(&path, text.as_bytes()).map_err(unwritable)
+        let mut kept = None;
+        if let (Some(mark), Some(found)) = (keep, &found) {
+            // A copy: there is no moment without a ring, which a server would take for a lost one.
+            let beside = private_file::marked(&path, mark);
+            private_file::write_new(&beside, found).map_err(unwritable)?;
+            kept = Some(beside);
+        }
+        private_file::replace(&path, text.as_bytes()).map_err(unwritable)?;
+        Ok(kept)
     }
 
     /// What a refusal of this ring begins with, up to what is wrong with it. The path of a named file is a setting's value and
@@ -131,7 +174,8 @@ impl KeyRing {
         match self {
             Self::Given(_) => format!("{}: the key ring", KEY_RING.name),
             Self::File { named: true, .. } => format!("{}: the file that it names", KEY_RING_FILE.name),
-            Self::File { path, named: false } => format!("{}: {}:", KEY_RING.name, path.display()),
+            // A file that no setting names.
+            Self::File { path, named: false } => format!("key ring {}", path.display()),
         }
     }
 
@@ -168,20 +212,26 @@ fn target_of(path: &Path) -> io::Result<Cow<'_, Path>> {
     }
 }
 
+fn unreadable(cause: io::Error) -> SettingsError {
+    SettingsError::UnreadableFile { setting: KEY_RING_FILE.name, cause }
+}
+
 fn unusable(path: &Path, reason: Unreadable) -> SettingsError {
     let reason = match reason {
         Unreadable::NotAFile => "is not a file; it should hold the key ring".to_owned(),
         Unreadable::OpenToOthers => {
             "is open to group or others; chmod 600 it, or, if somebody may have read it, replace \
-                                     its keys as well (latchkey keys retire --now)"
+                                     its keys as well (latchkey keys retire --now KID)"
                 .to_owned()
         }
         Unreadable::TooLong => {
-            "is longer than 131072 bytes, which no key ring is; bring it back from a backup".to_owned()
+            "is longer than 131072 bytes, which no key ring is; bring it back from a backup, or move it away and begin anew \
+             (latchkey keys init)"
+                .to_owned()
         }
         Unreadable::Io(cause) => format!("cannot be read: {cause}"),
     };
-    SettingsError::KeptFile { setting: KEY_RING.name, path: path.to_owned(), reason }
+    SettingsError::KeyRing { path: path.to_owned(), reason }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 /// Owner only.
@@ -20,7 +21,7 @@ const OPEN_TO_OTHERS: u32 = 0o077;
 
 /// Why a file is not read.
 pub(super) enum Unreadable {
-    /// A directory, a device or the like.
+    /// A directory, a pipe, a device or the like.
     NotAFile,
     /// Group or others may have read or changed it.
     OpenToOthers,
@@ -48,20 +49,23 @@ pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
 
 /// The bytes of this file, `longest` of them at most; `None` where there is none.
 pub(super) fn read(path: &Path, longest: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Unreadable> {
-    let file = match File::open(path) {
+    let file = match opened(path) {
         Ok(file) => file,
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(cause) => return Err(cause.into()),
+        Err(Unreadable::Io(cause)) if cause.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(reason) => return Err(reason),
     };
-    // Asked of the open file, not of the path, so that what is checked is what is read.
-    let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(Unreadable::NotAFile);
-    }
-    if about.permissions().mode() & OPEN_TO_OTHERS != 0 {
+    if file.metadata()?.permissions().mode() & OPEN_TO_OTHERS != 0 {
         return Err(Unreadable::OpenToOthers);
     }
     bounded(file, longest)?.ok_or(Unreadable::TooLong).map(Some)
+}
+
+/// A file and nothing else: a pipe would be waited for until somebody writes, which may be never.
+pub(super) fn opened(path: &Path) -> Result<File, Unreadable> {
+    let without_waiting = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = OpenOptions::new().read(true).custom_flags(without_waiting).open(path)?;
+    // Asked of the open file, not of the path, so that what is checked is what is read.
+    if file.metadata()?.is_file() { Ok(file) } else { Err(Unreadable::NotAFile) }
 }
 
 /// All bytes of an open file; `None` where there are more than `longest`.
@@ -103,6 +107,14 @@ pub(super) fn temporary_of(path: &Path, mark: &str) -> PathBuf {
     name.push(path.file_name().unwrap_or_default());
     name.push(mark);
     name.push(".tmp");
+    path.with_file_name(name)
+}
+
+/// `data/latchkey.keys` -> `data/latchkey.keys.MARK`.
+pub(super) fn marked(path: &Path, mark: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(mark);
     path.with_file_name(name)
 }
 

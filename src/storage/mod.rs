@@ -23,6 +23,7 @@ mod administration;
 mod attempts;
 mod client;
 mod clients;
+mod key_ring;
 pub mod sqlite;
 
 pub use self::administration::{
@@ -31,6 +32,7 @@ pub use self::administration::{
 pub use self::attempts::{AttemptOperation, AttemptOutcome};
 pub use self::client::{Client, LONGEST_USER_AGENT, UserAgent};
 pub use self::clients::{ClientOperation, ClientOutcome};
+pub use self::key_ring::KeyRingMark;
 
 /// A batch on its way through an engine. [`Error::Unavailable`](crate::error::Error::Unavailable) means that nothing of it is known to be done.
 pub type Pending<Outcome> = BoxFuture<'static, Result<Committed<Outcome>>>;
@@ -79,8 +81,8 @@ pub trait Storage: Send + Sync + 'static {
     /// Applies operations on clients, in order, in one transaction, for whoever operates this host.
     fn change_clients(&self, batch: Vec<ClientOperation>) -> Pending<ClientOutcome>;
 
-    /// Remembers for good that keys of a key ring are in use: durable once it answers.
-    fn note_key_ring(&self) -> BoxFuture<'static, Result<()>>;
+    /// Remembers for good that this key ring is in use, beside what is remembered of others: durable once it answers.
+    fn note_key_ring(&self, ring: KeyRingMark) -> BoxFuture<'static, Result<()>>;
 
     /// Takes one small step through the sessions and removes those that were over for long, and endings that no access
     /// token can outlive. One pass is done when it answers [`Swept::Pass`]. In a service that has become quiet it notes once

@@ -8,6 +8,8 @@
 //! [`Ring::add`], [`Ring::retire`] -> [`Ring::to_text`]
 //!
 //! - `written`: the text
+//! - `error`: why one cannot be used
+//! - [`signers`]: which key signs, by name
 //! - `term`: when a key signs, and until when it verifies
 //! - [`change`]: what the command line does to a ring
 //!
@@ -16,11 +18,14 @@
 //! the time at which they stop, and never come back.
 
 pub mod change;
+mod error;
+pub mod signers;
 pub mod term;
 mod written;
 
 use std::time::Duration;
 
+pub use self::error::RingError;
 pub use self::term::{State, Term};
 use self::written::{Held, Line};
 use crate::clock::Timestamp;
@@ -38,6 +43,8 @@ pub const LEAST_NOTICE: Duration = Duration::from_secs(15);
 /// The same, where nothing else is said. Verifiers elsewhere ask for keys that they do not know, but not at once again: the
 /// `jose` package waits 30 s between two looks.
 pub const USUAL_NOTICE: Duration = Duration::from_secs(60);
+/// How long before its activation a key is added, at most: one at a time waits, and for so long no other can be added.
+pub const MOST_NOTICE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The number of `REFRESH_TOKEN_SECRET` in refresh tokens.
 pub const FIRST_MAC_ID: u8 = 1;
 
@@ -68,6 +75,8 @@ pub struct Given<'a> {
 pub struct Ring {
     access: Vec<Line>,
     refresh: Vec<Line>,
+    /// When it became what it is; `None` where somebody made it by hand.
+    changed_at: Option<Timestamp>,
 }
 
 /// The keys of a service, parsed and tested.
@@ -89,55 +98,27 @@ pub struct Shown {
     pub algorithm: Option<Algorithm>,
     /// The number that stands in refresh tokens.
     pub mac_id: Option<u8>,
-    /// Whether it waits, signs, verifies only, or is gone.
+    /// Whether it waits, signs, verifies only, was withdrawn, or is gone.
     pub state: State,
     /// When it signs; `None` where it always did.
     pub activates_at: Option<Timestamp>,
     /// When it stops signing, if that is known.
     pub retires_at: Option<Timestamp>,
-    /// Until when it verifies, if that is known.
+    /// Until when it verifies, if that is known; `None` where it was withdrawn.
     pub verifies_until: Option<Timestamp>,
-}
-
-/// Why a ring cannot be used. Names keys, and shows nothing of them.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RingError {
-    /// Cut, or edited by hand.
-    #[error("is incomplete or was changed; bring it back from a backup")]
-    Garbled,
-    /// Of a later version.
-    #[error("was written by a newer version of latchkey")]
-    Newer,
-    /// A key is not the one that its name says.
-    #[error("holds a key that is not what its name {kid} says; bring the file back from a backup")]
-    NotItsName {
-        /// The name.
-        kid: String,
-    },
-    /// Two keys of one name or number.
-    #[error("holds {kid} twice")]
-    Twice {
-        /// The name.
-        kid: String,
-    },
-    /// Not one line of keys, each of which follows another.
-    #[error("does not say for every moment which key signs {what} tokens")]
-    NoSigner {
-        /// `access` or `refresh`.
-        what: &'static str,
-    },
-    /// A key does not verify what it signed.
-    #[error("holds {kid}, which does not verify what it signs")]
-    SelfTest {
-        /// Its name.
-        kid: String,
-    },
+    /// Of one that was withdrawn: until when a token may carry its number, which no other key has until then.
+    pub number_taken_until: Option<Timestamp>,
 }
 
 impl Ring {
     /// The ring of a service that has the secrets of its settings only.
     pub const fn empty() -> Self {
-        Self { access: Vec::new(), refresh: Vec::new() }
+        Self { access: Vec::new(), refresh: Vec::new(), changed_at: None }
+    }
+
+    /// When it became what it is, by which an older ring is told from a newer one; `None` where it does not say.
+    pub const fn changed_at(&self) -> Option<Timestamp> {
+        self.changed_at
     }
 
     /// Whether it holds nothing but what the settings say.
@@ -176,7 +157,7 @@ impl Ring {
 
     /// Every key, those of access tokens first, the newest first.
     pub fn shown(&self, given: Given<'_>, now: Timestamp) -> Vec<Shown> {
-        let both = [Kind::Access, Kind::Refresh].map(|kind| (kind, self.lines(kind)));
+        let both = Kind::BOTH.map(|kind| (kind, self.lines(kind)));
         both.iter().flat_map(|(kind, lines)| lines.iter().rev().map(|line| show(*kind, line, given, now))).collect()
     }
 
@@ -202,6 +183,17 @@ impl Ring {
 }
 
 impl Kind {
+    /// Each of them.
+    pub const BOTH: [Self; 2] = [Self::Access, Self::Refresh];
+
+    /// What it is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Refresh => "refresh",
+        }
+    }
+
     /// How long a key of this kind verifies after it last signed: as long as what it signed may live.
     fn lifetime(self, given: Given<'_>) -> Duration {
         match self {
@@ -221,15 +213,18 @@ impl Kind {
 
 fn show(kind: Kind, line: &Line, given: Given<'_>, now: Timestamp) -> Shown {
     let lifetime = kind.lifetime(given);
+    let (state, until) = (line.state(kind, given, now), line.term.verifies_until(lifetime));
+    let is_withdrawn = matches!(line.held, Held::Withdrawn { .. });
     Shown {
         kid: line.kid(kind, kind.secret(given)),
         kind,
         algorithm: line.algorithm,
         mac_id: line.mac_id,
-        state: if matches!(line.held, Held::Withdrawn { .. }) { State::Over } else { line.term.state(now, lifetime) },
+        state,
         activates_at: Some(line.term.activates_at).filter(|at| *at > Timestamp::from_millis(0)),
         retires_at: line.term.retires_at,
-        verifies_until: line.term.verifies_until(lifetime),
+        verifies_until: until.filter(|_| !is_withdrawn),
+        number_taken_until: until.filter(|_| is_withdrawn),
     }
 }
 
@@ -260,6 +255,15 @@ impl Line {
                 let secret = jwk.secret().map_err(|_| not_its_name())?;
                 if keys::mac_kid(&secret) == *kid { Ok(Some(secret)) } else { Err(not_its_name()) }
             }
+        }
+    }
+
+    /// What it does: what its term says, unless it was withdrawn.
+    fn state(&self, kind: Kind, given: Given<'_>, now: Timestamp) -> State {
+        match (self.term.state(now, kind.lifetime(given)), &self.held) {
+            (State::Over, _) => State::Over,
+            (_, Held::Withdrawn { .. }) => State::Withdrawn,
+            (state, Held::OfSettings | Held::Key { .. }) => state,
         }
     }
 

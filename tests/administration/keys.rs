@@ -7,7 +7,7 @@ use std::time::Duration;
 use latchkey::clock::Timestamp;
 use serde_json::Value;
 
-use crate::place::{Place, Said};
+use crate::place::{Place, Said, said};
 
 /// `ACCESS_TOKEN_TTL` and `SESSION_TTL` by default.
 const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
@@ -132,7 +132,9 @@ fn a_list_shows_every_key_as_a_table_and_as_objects() {
     );
     assert_eq!(moment(&signing["verifies_until"]), moment(&waiting["activates_at"]).plus(SESSION_TTL));
     let members: Vec<_> = signing.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(members, ["activates_at", "alg", "kid", "kind", "number", "retires_at", "state", "verifies_until"]);
+    let told =
+        ["activates_at", "alg", "kid", "kind", "number", "number_taken_until", "retires_at", "state", "verifies_until"];
+    assert_eq!(members, told);
     assert_eq!(
         (&signing["alg"], &signing["number"], &signing["activates_at"]),
         (&Value::Null, &1.into(), &Value::Null)
@@ -204,10 +206,11 @@ fn a_leaked_key_of_access_tokens_is_refused_at_once_and_it_is_said_what_that_cos
     let successor = place.key("access", "signing");
     let lines: Vec<_> = told.lines().collect();
     assert_eq!(
-        (lines[0], lines[3]),
+        (lines[0], lines[4]),
         (&*format!("{leaked}: refused from now on"), &*format!("{successor}: EdDSA, signs from now on"))
     );
     assert!(lines[1].contains("renews, once") && lines[2].contains("fetch the keys again"), "{told}");
+    assert!(lines[2].ends_with("who did so a moment ago refuses new tokens until"), "{told}");
     assert!(!place.ring().contains(&leaked) && place.keys("access").iter().all(|key| key["kid"] != leaked));
 }
 
@@ -221,9 +224,18 @@ fn a_leaked_key_of_refresh_tokens_is_refused_at_once_and_its_number_stays_taken(
     let told = place.ok(&["keys", "retire", &leaked, "--now", "--yes"]);
 
     assert!(told.contains("has to log in again") && told.contains("`unknown`"), "{told}");
+    assert!(told.contains("sessions themselves live on") && told.contains("`latchkey sessions revoke`"), "{told}");
     assert!(told.contains(": number 3 of refresh tokens, signs from now on\n"), "{told}");
-    assert_eq!(place.key("refresh", "over"), leaked);
-    assert_eq!(place.keys("refresh")[1]["number"], 2);
+    assert_eq!(place.key("refresh", "withdrawn"), leaked);
+    let [successor, withdrawn, _] = &place.keys("refresh")[..] else { panic!("three keys") };
+    assert_eq!((&withdrawn["number"], &withdrawn["verifies_until"]), (&2.into(), &Value::Null));
+    let until = moment(&successor["activates_at"]).plus(SESSION_TTL).to_rfc3339();
+    assert_eq!(withdrawn["number_taken_until"], until);
+    let table = place.ok(&["keys", "list"]);
+    assert!(table.contains(&format!("  - (its number is taken until {until})\n")), "{table}");
+    for again in [&["keys", "retire", &leaked][..], &["keys", "retire", &leaked, "--now"]] {
+        assert_eq!(place.ok(again), format!("{leaked}: withdrawn already\n"));
+    }
     // One that waits has signed nothing: it costs nothing, but that an access key is published already.
     place.ok(&["keys", "rotate", "--refresh"]);
     let waiting = place.key("refresh", "waiting");
@@ -245,6 +257,26 @@ fn an_empty_ring_is_begun_only_where_there_is_none_and_on_purpose() {
     let keys = [place.keys("access"), place.keys("refresh")].concat();
     assert_eq!(keys.iter().map(|key| key["state"].as_str().unwrap()).collect::<Vec<_>>(), ["signing"; 2]);
     drop(place.serve());
+}
+
+#[test]
+fn the_first_ring_is_begun_where_a_setting_says() {
+    let place = Place::new();
+    let told = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        command.env("KEY_RING_FILE", "ring");
+        said(command, "")
+    };
+    for arguments in [&["keys", "rotate"][..], &["serve"]] {
+        told(arguments).assert_failed(78, "KEY_RING_FILE: the file that it names cannot be read");
+    }
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "nothing was made");
+
+    told(&["keys", "init", "--yes"]).ok();
+
+    told(&["keys", "rotate"]).ok();
+    assert_eq!(fs::metadata(place.path().join("ring")).unwrap().permissions().mode() & 0o777, 0o600);
+    told(&["keys", "init", "--yes"]).assert_failed(1, "there is a key ring already");
 }
 
 #[test]
@@ -291,7 +323,7 @@ fn secrets_of(place: &Place) -> Vec<String> {
 #[test]
 fn every_help_text_fits_a_terminal_of_80_columns() {
     let place = Place::new();
-    for command in ["", "generate", "rotate", "retire", "init", "list"] {
+    for command in ["", "generate", "rotate", "retire", "init", "accept", "list"] {
         let arguments: Vec<_> = ["keys", command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let help = place.ok(&arguments);
         assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
@@ -301,4 +333,5 @@ fn every_help_text_fits_a_terminal_of_80_columns() {
         help.contains("renews, once") && help.contains("to log in\n") && help.contains("reads `unknown`"),
         "{help}"
     );
+    assert!(help.contains("refuses new tokens until they may again") && help.contains("sessions\n"), "{help}");
 }

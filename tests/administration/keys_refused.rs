@@ -33,7 +33,7 @@ fn what_cannot_be_done_is_refused_with_a_line_and_changes_nothing() {
 
     let table: [(&[&str], i32, &str); 8] = [
         (&["generate", "--alg", "ES256"], 1, "waits already and signs from"),
-        (&["rotate"], 1, &waiting),
+        (&["rotate"], 1, &format!("wait until then, or cancel it (latchkey keys retire -- {waiting})")),
         (&["retire", "--", &waiting], 1, "too soon for every node to hear of it"),
         (&["retire", "nobody"], 1, "nobody: no key of this name"),
         (&["retire", "nobody", "--now", "--yes"], 1, "nobody: no key of this name"),
@@ -51,6 +51,7 @@ fn what_cannot_be_done_is_refused_with_a_line_and_changes_nothing() {
         &["generate", "--alg", "eddsa"],
         &["generate", "--alg", "EdDSA", "--activate-in", "14s"],
         &["generate", "--alg", "EdDSA", "--activate-in", "soon"],
+        &["generate", "--alg", "EdDSA", "--activate-in", "31d"],
         &["rotate", "EdDSA"],
         &["rotate", "--refresh", "--activate-in", "14999ms"],
         &["retire"],
@@ -161,4 +162,41 @@ fn a_ring_that_cannot_be_written_stays_as_it_was() {
 
     assert_eq!(place.ring(), before);
     assert_eq!(place.keys("access").len(), 2);
+}
+
+#[test]
+fn a_damaged_ring_without_a_backup_is_kept_aside_and_an_empty_one_begun() {
+    let damages: [fn(&str) -> String; 3] =
+        [|text| text[..200].to_owned(), |_| String::new(), |text| text.replacen("\"d\":\"", "\"d\":\"AAAA", 1)];
+    for damage in damages {
+        let place = with_a_signing_key("EdDSA");
+        drop(place.serve());
+        let (data, damaged) = (place.path().join("data"), damage(&place.ring()));
+        fs::write(data.join("latchkey.keys"), &damaged).unwrap();
+        place.run(&["serve"]).assert_failed(78, "latchkey keys init");
+        place.run(&["keys", "init"]).assert_failed(2, "needs --yes");
+        assert_eq!(place.ring(), damaged);
+
+        let told = place.ok(&["keys", "init", "--yes"]);
+
+        let kept = told.lines().find_map(|line| line.strip_suffix(": what was there, with its keys")).unwrap();
+        assert!(kept.contains("/data/latchkey.keys.damaged-"), "{told}");
+        let kept = place.path().join(kept);
+        assert_eq!(fs::read_to_string(&kept).unwrap(), damaged);
+        assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(place.keys("access").len(), 1);
+        drop(place.serve());
+    }
+}
+
+#[test]
+fn a_ring_of_a_newer_version_is_not_damaged() {
+    let place = with_a_signing_key("EdDSA");
+    let newer = place.ring().replace("\"version\":1", "\"version\":2");
+    fs::write(place.path().join("data/latchkey.keys"), &newer).unwrap();
+    let before = place.everything();
+
+    place.run(&["keys", "init", "--yes"]).assert_failed(78, "newer version");
+
+    assert_eq!(place.everything(), before);
 }

@@ -101,6 +101,11 @@ impl Place {
         Server { url, child, http: reqwest::Client::new(), _output: output }
     }
 
+    /// Changes rows while no server runs.
+    pub fn write(&self, sql: &str) {
+        Connection::open(self.path().join("data/latchkey.db")).unwrap().execute_batch(sql).unwrap();
+    }
+
     /// The rows as they are.
     pub fn rows(&self) -> Connection {
         let path = self.path().join("data/latchkey.db");

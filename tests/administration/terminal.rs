@@ -127,7 +127,31 @@ fn a_key_that_leaked_is_refused_after_a_yes_to_what_that_costs() {
 
     let (code, shown) = retire().unwrap().answer(&question, "y").end();
     assert_eq!(code, Some(0), "{shown}");
-    assert_eq!(place.key("refresh", "over"), leaked);
+    assert_eq!(place.key("refresh", "withdrawn"), leaked);
+}
+
+#[test]
+fn a_ring_that_goes_back_in_time_while_somebody_is_asked_is_left_alone() {
+    let place = Place::new();
+    place.ok(&["keys", "rotate", "--refresh"]);
+    let (older, signing) = (place.ring(), place.key("refresh", "signing"));
+    place.ok(&["keys", "rotate"]);
+    drop(place.serve());
+    let Some(mut retire) = Terminal::open(
+        &place,
+        &format!("keys retire {signing} --now"),
+        "a_ring_that_goes_back_in_time_while_somebody_is_asked_is_left_alone",
+    ) else {
+        return;
+    };
+
+    retire.wait_for("at once? [y/N] ");
+    fs::write(place.path().join("data/latchkey.keys"), &older).unwrap();
+    let (code, shown) = retire.answer("", "y").end();
+
+    assert_eq!(code, Some(78), "{shown}");
+    assert!(shown.contains("latchkey keys accept"), "{shown}");
+    assert_eq!(place.ring(), older);
 }
 
 #[test]

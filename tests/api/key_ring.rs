@@ -5,12 +5,13 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use latchkey::app::RunError;
-use latchkey::config::KeyRing;
+use latchkey::config::{KeyRing, Secret};
 use latchkey::tokens::keys::Algorithm;
-use latchkey::tokens::ring::Ring;
 use latchkey::tokens::ring::change::NewKey;
+use latchkey::tokens::ring::{Kind, Ring};
+use serde_json::Value;
 
-use crate::support::{PASSWORD, TestServer};
+use crate::support::{PASSWORD, TestServer, Tokens};
 
 const EDDSA: NewKey = NewKey::Access(Algorithm::EdDsa);
 
@@ -76,7 +77,7 @@ async fn a_ring_that_cannot_be_used_stops_a_start_and_is_left_alone() {
 
         assert!(refusal.is_refusal(), "{what}: {refusal}");
         let (line, name) = (refusal.to_string(), server.ring_file().display().to_string());
-        assert!(line.starts_with(&format!("KEY_RING: {name}: ")) && line.lines().count() == 1, "{what}: {line}");
+        assert!(line.starts_with(&format!("key ring {name} ")) && line.lines().count() == 1, "{what}: {line}");
         assert_eq!(fs::read(server.ring_file()).ok(), before, "{what}");
     }
     mend(&server, &text);
@@ -167,4 +168,87 @@ async fn a_database_whose_ring_was_in_the_environment_misses_it_too() {
     let refusal = server.refusal_with(|settings| settings.key_ring = KeyRing::File { path: file, named: false }).await;
 
     assert!(matches!(refusal, RunError::KeyRingLost { .. }), "{refusal}");
+}
+
+/// A server, halted after a ring took the place of another, and the texts of both: of keys for each kind of token.
+async fn with_two_rings() -> (TestServer, Tokens, [String; 2]) {
+    let server = TestServer::start().await;
+    let text = || fs::read_to_string(server.ring_file()).unwrap();
+    server.add_key(EDDSA).await;
+    let older = text();
+    let alice = server.registered("alice").await;
+    let name = server.change_ring(|ring, given, now| {
+        ring.shown(given, now).into_iter().find(|key| key.kind == Kind::Refresh).unwrap().kid
+    });
+    server.withdraw(&name.await).await;
+    let texts = [older, text()];
+    (server, alice, texts)
+}
+
+#[actix_web::test]
+async fn a_start_with_an_older_ring_than_was_in_use_is_refused_and_the_newest_goes_on() {
+    let (mut server, alice, [older, newest]) = with_two_rings().await;
+    let of_the_newest = server.login("alice", PASSWORD).await.tokens();
+    server.halt();
+    mend(&server, &older);
+
+    let refusal = server.refusal().await;
+
+    assert!(matches!(refusal, RunError::KeyRingOlder { .. }) && refusal.is_refusal(), "{refusal}");
+    assert!(refusal.to_string().contains("latchkey keys accept") && !refusal.to_string().contains('\n'), "{refusal}");
+    assert_eq!(fs::read_to_string(server.ring_file()).unwrap(), older);
+    mend(&server, &newest);
+    let server = server.resume().await;
+    assert_eq!(server.refresh(&of_the_newest.refresh_token).await.status, 200);
+    server.refresh(&alice.refresh_token).await.assert_refused("unknown");
+}
+
+#[actix_web::test]
+async fn an_older_ring_under_a_server_that_runs_changes_nothing_and_one_that_is_dated_anew_counts() {
+    let (server, alice, [older, _]) = with_two_rings().await;
+    let of_the_newest = server.login("alice", PASSWORD).await.tokens();
+    mend(&server, &older);
+
+    server.look().await;
+
+    server.refresh(&alice.refresh_token).await.assert_refused("unknown");
+    let renewed = server.refresh(&of_the_newest.refresh_token).await.tokens();
+    // As `latchkey keys accept` does it.
+    server.change_ring(|_, _, _| ()).await;
+    server.refresh(&renewed.refresh_token).await.assert_refused("unknown");
+    assert_eq!(server.refresh(&alice.refresh_token).await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_database_from_a_backup_goes_on_with_the_newest_ring() {
+    let server = TestServer::start().await;
+    server.add_key(EDDSA).await;
+    let mut server = server;
+    server.halt();
+    let (database, backup) = (server.directory().join("latchkey.db"), server.directory().join("backup"));
+    fs::copy(&database, &backup).unwrap();
+    let server = server.resume().await;
+    server.add_key(NewKey::Refresh).await;
+    let mut server = server;
+    server.halt();
+    fs::copy(&backup, &database).unwrap();
+
+    let server = server.resume().await;
+
+    assert_eq!(server.registered("alice").await.mac_id(), 1);
+}
+
+#[actix_web::test]
+async fn a_ring_in_the_environment_that_does_not_say_how_old_it_is_goes_in_the_place_of_any_other() {
+    let (_, _, [older, newest]) = with_two_rings().await;
+    let mut server = TestServer::with(&[("KEY_RING", &newest)]).await;
+    server.halt();
+    let given = |text: &str| KeyRing::Given(Secret::new(text.as_bytes().to_vec()));
+
+    let refusal = server.refusal_with(|settings| settings.key_ring = given(&older)).await;
+
+    assert!(matches!(refusal, RunError::KeyRingOlder { .. }), "{refusal}");
+    let mut by_hand: Value = serde_json::from_str(&older).unwrap();
+    by_hand.as_object_mut().unwrap().remove("changed_at").unwrap();
+    server.restart_with(|settings| settings.key_ring = given(&by_hand.to_string())).await;
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use latchkey::tokens::keys::Algorithm;
 use latchkey::tokens::ring::change::NewKey;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::ring_file::NOTICE;
 use crate::support::time::StoppedTime;
-use crate::support::{PASSWORD, TestServer, Tokens, forge};
+use crate::support::{Answer, PASSWORD, TestServer, Tokens, forge};
 
 const EDDSA: NewKey = NewKey::Access(Algorithm::EdDsa);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -222,4 +223,21 @@ async fn a_restart_goes_on_with_the_ring() {
     assert_eq!(status(&server, &renewed.access_token).await, 200);
     server.get_with("/api/profile", &alice.access_token).await.assert_problem(401, "invalid_token");
     assert_eq!(login(&server).await.kid(), renewed.kid());
+}
+
+#[actix_web::test]
+async fn a_session_of_a_withdrawn_mac_key_lives_on_until_it_is_ended_by_its_access_token() {
+    let (server, _, alice) = at_rest(&[]).await;
+    let of_refresh = latchkey::tokens::ring::Kind::Refresh;
+    let name = server.change_ring(|ring, given, now| {
+        ring.shown(given, now).into_iter().find(|key| key.kind == of_refresh).unwrap().kid
+    });
+    server.withdraw(&name.await).await;
+
+    server.logout(&alice.refresh_token).await;
+    assert_eq!(status(&server, &alice.access_token).await, 200);
+
+    let by_bearer = server.request(Method::POST, "/api/logout").bearer_auth(&alice.access_token);
+    assert_eq!(Answer::of(by_bearer).await.status, 204);
+    server.get_with("/api/profile", &alice.access_token).await.assert_problem(401, "invalid_token");
 }

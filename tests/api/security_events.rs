@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use actix_web::test;
+use latchkey::tokens::keys::Algorithm;
+use latchkey::tokens::ring::change::NewKey;
 use reqwest::Method;
 use serde_json::json;
 
+use crate::support::ring_file::NOTICE;
 use crate::support::{Answer, PASSWORD, TestServer, log};
 
 /// Logs in with this request id.
@@ -199,4 +202,39 @@ async fn who_ends_sessions_and_hangs_up_at_once_leaves_a_trace() {
 
     server.assert_over(&laptop, "revoked").await;
     server.assert_over(&phone, "revoked").await;
+}
+
+#[actix_web::test]
+async fn a_key_that_takes_over_is_told_once_at_its_time_and_by_its_name() {
+    log::keep();
+    let server = TestServer::start().await;
+    let time = server.stop_time();
+    for (new, kind) in [(NewKey::Access(Algorithm::EdDsa), "access"), (NewKey::Refresh, "refresh")] {
+        let added = server.add_key(new).await;
+        let told =
+            || log::lines_with(&format!("event=signer_changed outcome=success kind={kind} signer={added} before="));
+        time.pass(NOTICE - Duration::from_millis(1));
+        server.look().await;
+        assert_eq!(told(), Vec::<String>::new());
+        time.pass(Duration::from_millis(1));
+
+        server.look().await;
+        server.look().await;
+
+        let told = told();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("INFO latchkey::security:"), "{told:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_withdrawn_key_is_told_with_the_one_in_its_place() {
+    log::keep();
+    let server = TestServer::start().await;
+    let leaked = server.registered("alice").await.kid();
+
+    server.withdraw(&leaked).await;
+
+    let signer = server.login("alice", PASSWORD).await.tokens().kid();
+    log::line_with(&[&format!("signer={signer} before={leaked}"), "event=signer_changed", "kind=access"]);
 }

@@ -17,8 +17,8 @@ use latchkey::error::Error;
 use latchkey::lifeline;
 use latchkey::storage::sqlite::OpenError;
 use latchkey::storage::{
-    ClientOperation, ClientOutcome, LARGEST_BATCH, LiveSession, News, Pending, Renewable, SessionOperation,
-    SessionOutcome, ShownUser, Storage, Swept, UserOperation, UserOutcome, UserPage, UserQuery,
+    ClientOperation, ClientOutcome, KeyRingMark, LARGEST_BATCH, LiveSession, News, Pending, Renewable,
+    SessionOperation, SessionOutcome, ShownUser, Storage, Swept, UserOperation, UserOutcome, UserPage, UserQuery,
 };
 use latchkey::tokens::principal::UserId;
 use latchkey::tokens::refresh::{Generation, Presented, SessionId};
@@ -256,7 +256,7 @@ impl Storage for Fatal {
         panic!("on purpose")
     }
 
-    fn note_key_ring(&self) -> futures_util::future::BoxFuture<'static, Result<(), Error>> {
+    fn note_key_ring(&self, _: KeyRingMark) -> futures_util::future::BoxFuture<'static, Result<(), Error>> {
         panic!("on purpose")
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 use std::time::Duration;
 
 use latchkey::clock::Clock;
@@ -80,6 +81,25 @@ async fn a_ring_that_changed_is_used_on_sighup_and_a_broken_one_is_told_once() {
     assert!(changed.contains("access_keys=") && changed.contains("refresh_keys=2"), "{changed}");
 }
 
+#[actix_web::test]
+async fn a_pipe_that_takes_the_rings_place_is_told_and_keeps_a_server_neither_from_following_nor_from_stopping() {
+    let place = Place::new();
+    place.ring(&ring());
+    let server = place.start(&[]);
+    let path = place.path("data/latchkey.keys");
+    fs::remove_file(&path).unwrap();
+    assert!(Command::new("mkfifo").args(["-m", "600", &path]).status().unwrap().success());
+    server.hang_up();
+    server.heard("is not a file").await;
+
+    fs::remove_file(&path).unwrap();
+    place.ring(&ring());
+    server.hang_up();
+    server.heard("event=keys_changed").await;
+
+    server.stopped();
+}
+
 #[test]
 fn a_start_that_refuses_its_ring_ends_with_78_and_shows_nothing_of_it() {
     let text = ring();
@@ -100,7 +120,7 @@ fn a_start_that_refuses_its_ring_ends_with_78_and_shows_nothing_of_it() {
         let (code, said) = place.refused(&[("RUST_LOG", "trace")]);
 
         assert_eq!(code, Some(78), "{what}: {said}");
-        assert!(said.starts_with("latchkey: KEY_RING: ") && said.contains(words), "{what}: {said}");
+        assert!(said.starts_with("latchkey: key ring ") && said.contains(words), "{what}: {said}");
         assert_eq!(said.lines().count(), 1, "{what}: {said}");
         let mut secrets = Secrets::of([]);
         add_keys(&mut secrets, &text);
@@ -120,6 +140,6 @@ async fn a_start_without_the_ring_that_was_in_use_ends_with_78_and_says_what_to_
     let (code, said) = place.refused(&[]);
 
     assert_eq!(code, Some(78), "{said}");
-    assert!(said.starts_with("latchkey: KEY_RING: ") && said.lines().count() == 1, "{said}");
+    assert!(said.starts_with("latchkey: key ring ") && said.lines().count() == 1, "{said}");
     assert!(said.contains("bring it back from a backup") && said.contains("latchkey keys init"), "{said}");
 }

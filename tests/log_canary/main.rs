@@ -36,7 +36,7 @@ const AS_NO_NAME: &str = "Tz9 password as no name!";
 const NOT_A_SECRET: &str = "bQ7uXe2Lr9Kd4Wf1Zs8Hn5Ty3Cm6Gv0P";
 
 /// What every life leaves in the log, by the names of OWASP's vocabulary.
-const EVENTS: [&str; 18] = [
+const EVENTS: [&str; 19] = [
     "sys_startup",
     "user_created",
     "authn_login_success",
@@ -54,6 +54,7 @@ const EVENTS: [&str; 18] = [
     "malicious_cors",
     "keys_changed",
     "keys_refused",
+    "signer_changed",
     "sys_shutdown",
 ];
 

@@ -167,17 +167,34 @@ fn check_config_refuses_what_a_start_refuses_in_the_same_words() {
     let jwt = made.lines().find_map(|line| line.strip_prefix("JWT_SECRET=")).unwrap();
     let repeated = refused(&place, &[("REFRESH_TOKEN_SECRET", jwt)]);
     assert!(repeated.contains("repeats JWT_SECRET"), "{repeated}");
-    let ring = r#"{"version": 1, "access_tokens": [], "refresh_tokens": [], "canary7": ""}"#;
-    let table = [
-        ("KEY_RING", ring, "KEY_RING: the key ring is incomplete"),
-        ("KEY_RING_FILE", "ring", "the file that it names is"),
-    ];
-    place.write("ring", ring);
-    for (name, value, words) in table {
-        assert!(refused(&place, &[(name, value)]).contains(words), "{name}");
-    }
     fs::write(place.secrets_file(), "canary7\n").unwrap();
     assert!(refused(&place, &[]).contains("data/latchkey.secrets: is incomplete or was changed"));
+}
+
+#[test]
+fn check_config_refuses_a_ring_as_a_start_does_and_shows_the_settings_all_the_same() {
+    let place = Place::new();
+    let ring = r#"{"version": 1, "access_tokens": [], "refresh_tokens": [], "canary7": ""}"#;
+    place.write("ring", ring);
+    for (name, value, words) in [
+        ("KEY_RING", ring, "KEY_RING: the key ring is incomplete"),
+        ("KEY_RING_FILE", "ring", "KEY_RING_FILE: the file that it names is incomplete"),
+        ("KEY_RING_FILE", "nowhere", "KEY_RING_FILE: the file that it names cannot be read"),
+    ] {
+        let environment = [(name, value), ("PORT", "5000")];
+
+        let (checked, started) =
+            (latchkey(&place, &["check-config"], &environment), latchkey(&place, &[], &environment));
+
+        assert_eq!(checked.status.code(), Some(78), "{value}");
+        let refusal = String::from_utf8(checked.stderr).unwrap();
+        assert!(refusal.contains(words) && refusal.lines().count() == 1 && !refusal.contains(CANARY), "{refusal}");
+        assert_eq!(refusal, String::from_utf8(started.stderr).unwrap());
+        let shown = String::from_utf8(checked.stdout).unwrap();
+        assert!(shown.contains("PORT=5000  # environment\n") && shown.contains("KEY_RING=(not shown)"), "{shown}");
+        assert!(!shown.contains(CANARY), "{shown}");
+        assert_eq!(place.names_in("."), ["ring"]);
+    }
 }
 
 #[test]

@@ -3,6 +3,10 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use latchkey::config::{ChangeError, KeyRing, LONGEST_KEY_RING};
 use zeroize::Zeroizing;
@@ -10,6 +14,8 @@ use zeroize::Zeroizing;
 use crate::{CANARY, JWT, Place, REFRESH};
 
 const SECRETS: [(&str, &str); 2] = [("JWT_SECRET", JWT), ("REFRESH_TOKEN_SECRET", REFRESH)];
+/// Whoever waited for so long waits for what will not come.
+const HANGS_AFTER: Duration = Duration::from_secs(60);
 const TEXT: &str = "{\"canary7\": true}\n";
 
 impl Place {
@@ -66,8 +72,13 @@ fn a_ring_that_others_can_read_is_refused_and_left_alone() {
 
         let refusal = place.refusal(&SECRETS);
 
-        assert!(refusal.starts_with(&format!("KEY_RING: {}: ", place.ring_file().display())), "{refusal}");
-        assert!(refusal.contains("chmod 600") && !refusal.contains('\n'), "{refusal}");
+        assert!(refusal.starts_with(&format!("key ring {} is open to ", place.ring_file().display())), "{refusal}");
+        assert!(
+            refusal.contains("chmod 600")
+                && refusal.contains("latchkey keys retire --now KID")
+                && !refusal.contains('\n'),
+            "{refusal}"
+        );
         assert_eq!(write(&ring, "{}").unwrap_err().to_string(), refusal);
         assert_eq!(fs::read_to_string(place.ring_file()).unwrap(), TEXT);
     }
@@ -83,18 +94,38 @@ fn what_is_no_file_or_far_too_long_cannot_hold_a_ring() {
     let long = "x".repeat(usize::try_from(LONGEST_KEY_RING).unwrap() + 1);
     place.ring_with_file();
     fs::write(place.ring_file(), &long).unwrap();
-    assert!(place.refusal(&SECRETS).contains("latchkey.keys: is longer than"));
+    assert!(place.refusal(&SECRETS).contains("latchkey.keys is longer than"));
     let refusal = place.refusal(&[("KEY_RING", &format!("{{{long}"))]);
     assert!(refusal.starts_with("KEY_RING: longer than"), "{refusal}");
-    let refusal = place.refusal(&[("KEY_RING_FILE", "/dev/zero")]);
+    let named = place.ring_file().display().to_string();
+    let refusal = place.refusal(&[("KEY_RING_FILE", &named)]);
     assert!(refusal.starts_with("KEY_RING_FILE: the file that it names is longer than"), "{refusal}");
+    let refusal = place.refusal(&[("KEY_RING_FILE", "/dev/zero")]);
+    assert!(refusal.starts_with("KEY_RING_FILE: what it names is not a file"), "{refusal}");
+}
+
+#[test]
+fn a_pipe_in_the_rings_place_is_refused_and_not_waited_for() {
+    for named in [false, true] {
+        let (done, refusal) = mpsc::channel();
+        thread::spawn(move || {
+            let place = Place::new();
+            fs::create_dir(place.path("data")).unwrap();
+            assert!(Command::new("mkfifo").args(["-m", "600"]).arg(place.ring_file()).status().unwrap().success());
+            let pipe = place.ring_file().display().to_string();
+            let given: &[_] = if named { &[("KEY_RING_FILE", pipe.as_str())] } else { &[] };
+            done.send(place.refusal(&[&SECRETS, given].concat())).unwrap();
+        });
+        let refusal = refusal.recv_timeout(HANGS_AFTER).expect("an answer while nobody writes into the pipe");
+        assert!(refusal.contains("is not a file; it should hold the key ring"), "{refusal}");
+    }
 }
 
 #[test]
 fn a_named_ring_must_be_there_and_may_be_open_to_others() {
     let place = Place::new();
     let named = place.path("mounted").display().to_string();
-    let refusal = place.refusal(&[("KEY_RING_FILE", &named)]);
+    let refusal = place.ring(&[("KEY_RING_FILE", &named)]).read().unwrap_err().to_string();
     assert!(refusal.starts_with("KEY_RING_FILE: the file that it names cannot be read: "), "{refusal}");
     place.write("mounted", TEXT);
     fs::set_permissions(&named, fs::Permissions::from_mode(0o644)).unwrap();
@@ -143,7 +174,7 @@ fn a_refused_change_leaves_the_ring_as_it_was() {
 
     fs::create_dir(place.path("data/.latchkey.keys.tmp")).unwrap();
     let refusal = write(&ring, "{}").unwrap_err().to_string();
-    assert!(refusal.contains("latchkey.keys: cannot be written: ") && !refusal.contains('\n'), "{refusal}");
+    assert!(refusal.contains("latchkey.keys cannot be written: ") && !refusal.contains('\n'), "{refusal}");
     assert_eq!(text(&ring).as_deref(), Some(TEXT));
 }
 

@@ -106,7 +106,7 @@ const MALFORMED: [(&str, &str); 30] = [
     ("REFRESH_TOKEN_SECRET", "changeme-canary7-changeme-canary7-x"),
     ("REFRESH_TOKEN_SECRET_FILE", "/nowhere/canary7"),
     ("KEY_RING", "keys/canary7.json"),
-    ("KEY_RING_FILE", "/nowhere/canary7"),
+    ("KEY_RING_FILE", "/dev/null/canary7"),
     ("JWT_ISSUER", "canary7 canary7"),
     ("JWT_AUDIENCE", "canary7\tcanary7"),
     ("ACCESS_TOKEN_TTL", "canary7"),

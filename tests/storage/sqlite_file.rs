@@ -2,14 +2,19 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use latchkey::clock::Clock;
+use latchkey::clock::{Clock, Timestamp};
 use latchkey::lifeline;
+use latchkey::storage::KeyRingMark;
 use latchkey::storage::sqlite::Sqlite;
 
 use crate::database::{Database, creation_of_bytes, logout, told, usual_rules};
 use crate::sqlite::SqliteEngine;
+
+/// Of a ring with keys.
+const MARK: KeyRingMark = KeyRingMark { holds_keys: true, changed_at: Some(Timestamp::from_millis(1_800_000_000_000)) };
 
 /// Takes back what every migration did but the first.
 pub const BACK_TO_THE_FIRST_SCHEMA: &str = "
@@ -20,6 +25,7 @@ pub const BACK_TO_THE_FIRST_SCHEMA: &str = "
     ALTER TABLE service DROP COLUMN longer_kept_for;
     ALTER TABLE service DROP COLUMN longer_until;
     ALTER TABLE service DROP COLUMN key_ring_in_use;
+    ALTER TABLE service DROP COLUMN key_ring_changed_at;
     DROP TRIGGER known_addresses_go;
     DROP TABLE known_addresses;
     DROP TABLE login_failures;
@@ -169,17 +175,17 @@ fn a_database_that_is_not_there_or_older_than_the_mark_of_a_key_ring_has_none_an
     let place = tempfile::tempdir().unwrap();
     let engine = SqliteEngine::within(place.path());
     let (path, log) = (engine.path().to_owned(), engine.log());
-    assert!(!Sqlite::has_key_ring_in_use(&path).unwrap());
+    assert_eq!(Sqlite::key_ring_mark(&path).unwrap(), KeyRingMark::default());
     assert!(!path.exists());
     let db = Database::on(Box::new(engine));
-    assert!(!Sqlite::has_key_ring_in_use(&path).unwrap());
+    assert_eq!(Sqlite::key_ring_mark(&path).unwrap(), KeyRingMark::default());
     db.close();
     db.engine.sql(BACK_TO_THE_FIRST_SCHEMA);
     db.engine.sql("PRAGMA wal_checkpoint(TRUNCATE)");
     drop(db);
     fs::remove_file(&log).ok();
 
-    assert!(!Sqlite::has_key_ring_in_use(&path).unwrap());
+    assert_eq!(Sqlite::key_ring_mark(&path).unwrap(), KeyRingMark::default());
 
     assert!(!log.exists(), "a log was left behind");
 }
@@ -189,33 +195,34 @@ fn the_mark_of_a_key_ring_is_seen_in_the_log_of_a_server_that_was_killed_and_the
     let engine = SqliteEngine::fresh();
     let (path, log) = (engine.path().to_owned(), engine.log());
     let db = Database::on(Box::new(engine));
-    db.wait(db.storage.note_key_ring()).unwrap();
+    db.wait(db.storage.note_key_ring(MARK)).unwrap();
     let place = tempfile::tempdir().unwrap();
     let (killed, its_log) = (place.path().join("latchkey.db"), place.path().join("latchkey.db-wal"));
     fs::copy(&path, &killed).unwrap();
     fs::copy(&log, &its_log).unwrap();
     let before = fs::read(&its_log).unwrap();
 
-    assert!(Sqlite::has_key_ring_in_use(&killed).unwrap());
+    assert_eq!(Sqlite::key_ring_mark(&killed).unwrap(), MARK);
 
     assert!(!before.is_empty() && fs::read(&its_log).unwrap() == before);
 }
 
 #[test]
-fn the_mark_of_a_key_ring_stays() {
+fn the_mark_of_a_key_ring_stays_whatever_ring_comes_after_it() {
     let engine = SqliteEngine::fresh();
     let path = engine.path().to_owned();
     let db = Database::on(Box::new(engine));
-    assert!(!Sqlite::has_key_ring_in_use(&path).unwrap());
+    let older =
+        KeyRingMark { holds_keys: false, changed_at: MARK.changed_at.map(|at| at.minus(Duration::from_millis(1))) };
 
-    for _ in 0..2 {
-        db.wait(db.storage.note_key_ring()).unwrap();
-        assert!(Sqlite::has_key_ring_in_use(&path).unwrap(), "beside the server");
+    for ring in [MARK, older, KeyRingMark::default()] {
+        db.wait(db.storage.note_key_ring(ring)).unwrap();
+        assert_eq!(Sqlite::key_ring_mark(&path).unwrap(), MARK, "beside the server");
     }
 
     db.close();
-    assert!(Sqlite::has_key_ring_in_use(&path).unwrap());
+    assert_eq!(Sqlite::key_ring_mark(&path).unwrap(), MARK);
     let clock = db.clock.clone();
     let _db = db.reopened(clock);
-    assert!(Sqlite::has_key_ring_in_use(&path).unwrap());
+    assert_eq!(Sqlite::key_ring_mark(&path).unwrap(), MARK);
 }

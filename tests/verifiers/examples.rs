@@ -1,9 +1,11 @@
 //! The services in `examples`, as whoever copies them runs them, beside a real server.
 
 use std::path::Path;
+use std::pin::pin;
 use std::process::Command;
 
-use futures_util::future::join_all;
+use actix_web::rt;
+use futures_util::future::{self, Either, join_all};
 
 use crate::foreign::{self, Program};
 use crate::forged::{SecondKey, with_another_signature, with_another_subject};
@@ -107,6 +109,31 @@ async fn the_examples_believe_what_they_know_while_the_keys_are_out_of_reach() {
 
         assert_eq!(gate.asked(), 2);
         service.assert_opens_to(&good).await;
+    }
+}
+
+#[actix_web::test]
+async fn nobody_whose_key_the_examples_know_waits_for_the_keys_of_a_kid_that_is_made_up() {
+    let issuer = Issuer::signing_with("EdDSA").await;
+    let good = issuer.token().await.text;
+    let made_up = SecondKey::of("EdDSA").signed(&good, "made-up");
+    for example in examples() {
+        let gate = Gate::before(&issuer, None);
+        let service = Service::start(example, &gate.url(), ALWAYS);
+        service.assert_opens_to(&good).await;
+        gate.fall_silent();
+        let mut waits = pin!(service.asked(&made_up));
+        let is_asked = async {
+            while gate.asked() < 2 {
+                rt::task::yield_now().await;
+            }
+        };
+        future::select(waits.as_mut(), pin!(is_asked)).await;
+
+        let opens = pin!(service.assert_opens_to(&good));
+        let is_first = matches!(future::select(waits, opens).await, Either::Right(_));
+
+        assert!(is_first);
     }
 }
 

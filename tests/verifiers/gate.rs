@@ -1,6 +1,7 @@
 //! What stands between a verifier and the keys: it counts who asks, adds a key that the test has, and lets nobody
 //! through where it is shut.
 
+use std::future;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -26,6 +27,7 @@ struct State {
     /// A public key that is published with them.
     added: Option<Value>,
     is_shut: AtomicBool,
+    is_silent: AtomicBool,
     asked: AtomicUsize,
 }
 
@@ -36,6 +38,7 @@ impl Gate {
             behind: issuer.url(PATH),
             added,
             is_shut: AtomicBool::new(false),
+            is_silent: AtomicBool::new(false),
             asked: AtomicUsize::new(0),
         });
         let state_of_server = state.clone();
@@ -62,6 +65,11 @@ impl Gate {
         self.state.is_shut.store(true, Ordering::SeqCst);
     }
 
+    /// Answers nobody from now on, and hangs up on nobody.
+    pub fn fall_silent(&self) {
+        self.state.is_silent.store(true, Ordering::SeqCst);
+    }
+
     /// How often the keys were asked for.
     pub fn asked(&self) -> usize {
         self.state.asked.load(Ordering::SeqCst)
@@ -78,6 +86,9 @@ async fn keys(state: Data<State>) -> HttpResponse {
     state.asked.fetch_add(1, Ordering::SeqCst);
     if state.is_shut.load(Ordering::SeqCst) {
         return HttpResponse::ServiceUnavailable().finish();
+    }
+    if state.is_silent.load(Ordering::SeqCst) {
+        return future::pending().await;
     }
     let mut set: Value = reqwest::get(&state.behind).await.unwrap().json().await.unwrap();
     if let Some(added) = &state.added {

@@ -23,20 +23,28 @@ pub(super) fn takes_over(new: &Shown, keys: &[Shown]) -> String {
 /// What it costs to refuse a key at once.
 pub(super) fn cost(key: &Shown) -> &'static str {
     match (key.state, key.kind) {
-        (State::Over, _) => "Nothing of it is alive.",
+        (State::Withdrawn | State::Over, _) => "Nothing of it is alive.",
         (State::Waiting, Kind::Refresh) => "It has signed nothing yet.",
         // It is published already.
         (State::Waiting, Kind::Access) => {
             "It has signed nothing yet. Who verifies elsewhere believes it until they fetch\n\
              the keys again."
         }
-        (State::Signing | State::Retired, Kind::Access) => {
+        (State::Retired, Kind::Access) => {
             "Whoever holds a token of it renews, once. Who verifies elsewhere believes it\n\
              until they fetch the keys again."
         }
+        // What takes its place may be a key that nobody has fetched yet.
+        (State::Signing, Kind::Access) => {
+            "Whoever holds a token of it renews, once. Who verifies elsewhere believes it\n\
+             until they fetch the keys again; who did so a moment ago refuses new tokens until\n\
+             they may again, for 10 to 30 s."
+        }
         (State::Signing | State::Retired, Kind::Refresh) => {
             "Every session whose newest token it signed has to log in again, and late theft\n\
-             of those reads `unknown`."
+             of those reads `unknown`. The sessions themselves live on: their access tokens are\n\
+             believed to their end, and a logout by such a refresh token ends nothing. A\n\
+             logout by access token does, `latchkey sessions revoke`, or an admin."
         }
     }
 }
@@ -45,6 +53,11 @@ pub(super) fn cost(key: &Shown) -> &'static str {
 pub(super) fn withdrawn(key: &Shown, gone: &Withdrawn) -> String {
     let successor = gone.successor.as_ref().map(|key| format!("{}: {}, signs from now on\n", key.kid, sort(key)));
     format!("{}: refused from now on\n{}\n{}", key.kid, cost(key), successor.unwrap_or_default())
+}
+
+/// There is nothing left to do.
+pub(super) fn withdrawn_before(kid: &str) -> String {
+    format!("{kid}: withdrawn already\n")
 }
 
 /// How it signs, or with which number.

@@ -24,12 +24,12 @@ pub use self::open::OpenError;
 use self::others::Others;
 use self::reader::{Reader, Reads};
 use crate::clients::RegisteredClient;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
 use crate::storage::{
-    ClientOperation, ClientOutcome, Committed, LiveSession, News, Pending, Renewable, SessionOperation, SessionOutcome,
-    ShownUser, Storage, Swept, UserOperation, UserOutcome, UserPage, UserQuery,
+    ClientOperation, ClientOutcome, Committed, KeyRingMark, LiveSession, News, Pending, Renewable, SessionOperation,
+    SessionOutcome, ShownUser, Storage, Swept, UserOperation, UserOutcome, UserPage, UserQuery,
 };
 use crate::throttle;
 use crate::tokens::principal::UserId;
@@ -146,9 +146,14 @@ impl Sqlite {
         Ok(Self { jobs, reads, rotation, has_users: opened.has_users })
     }
 
-    /// Whether the database at `path` remembers that keys of a key ring are in use. Changes nothing.
-    pub fn has_key_ring_in_use(path: &Path) -> std::result::Result<bool, OpenError> {
-        key_ring::is_in_use(path)
+    /// What the database at `path` remembers of key rings. Changes nothing.
+    pub fn key_ring_mark(path: &Path) -> std::result::Result<KeyRingMark, OpenError> {
+        key_ring::mark(path)
+    }
+
+    /// The newest time in the database at `path`, before which a server that runs on it never goes. Changes nothing.
+    pub fn newest_time(path: &Path) -> std::result::Result<Option<Timestamp>, OpenError> {
+        key_ring::newest_time(path)
     }
 
     /// Whether somebody had registered when the database was opened.
@@ -234,8 +239,8 @@ impl Storage for Sqlite {
         self.batch(batch)
     }
 
-    fn note_key_ring(&self) -> BoxFuture<'static, Result<()>> {
-        self.run(|writer| writer.checked(|writer| key_ring::note(&writer.connection)))
+    fn note_key_ring(&self, ring: KeyRingMark) -> BoxFuture<'static, Result<()>> {
+        self.run(move |writer| writer.checked(|writer| key_ring::note(&writer.connection, ring)))
     }
 
     fn sweep(&self) -> BoxFuture<'static, Result<Swept>> {

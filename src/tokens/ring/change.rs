@@ -6,11 +6,13 @@
 use std::time::Duration;
 
 use super::written::{Held, Line};
-use super::{Given, Kind, LEAST_NOTICE, Ring, SETTLED, Shown, State, Term, show};
+use super::{Given, Kind, LEAST_NOTICE, MOST_NOTICE, Ring, SETTLED, Shown, State, Term, show};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::tokens::keys::{self, Algorithm, PrivateJwk};
 
+/// What the text of a ring can tell two times apart by.
+const LEAST_STEP: Duration = Duration::from_millis(1);
 /// The highest number that a refresh token can carry.
 const LAST_MAC_ID: u8 = u8::MAX;
 
@@ -47,6 +49,8 @@ pub enum Retired {
         /// The end of what it signed last.
         verifies_until: Timestamp,
     },
+    /// It was withdrawn before: there is nothing left to retire.
+    Withdrawn,
 }
 
 /// What withdrawing a key came to.
@@ -67,8 +71,14 @@ pub enum Refusal {
     /// Too soon for the nodes and verifiers to know it.
     #[error("a key is known for {} s before it signs", LEAST_NOTICE.as_secs())]
     TooSoon,
+    /// So late that nobody could rotate until then.
+    #[error("a key waits for {} days at most", MOST_NOTICE.as_secs() / (24 * 60 * 60))]
+    TooFarOff,
     /// One new key at a time.
-    #[error("{kid} waits already and signs from {} on", activates_at.to_rfc3339())]
+    #[error(
+        "{kid} waits already and signs from {} on; wait until then, or cancel it (latchkey keys retire -- {kid})",
+        activates_at.to_rfc3339()
+    )]
     AnotherWaits {
         /// Its name.
         kid: String,
@@ -98,6 +108,9 @@ impl Ring {
         if notice < LEAST_NOTICE {
             return Err(Refusal::TooSoon);
         }
+        if notice > MOST_NOTICE {
+            return Err(Refusal::TooFarOff);
+        }
         self.refuse_while_another_waits(new.kind(), given, now)?;
         self.append(new, now.plus(notice), given, now)
     }
@@ -123,7 +136,7 @@ impl Ring {
         let (kind, at) = self.find(name, given, now)?;
         let lines = self.lines(kind);
         let line = lines.get(at).ok_or(Refusal::NoSuchKey)?;
-        match line.term.state(now, kind.lifetime(given)) {
+        match line.state(kind, given, now) {
             State::Waiting if line.term.activates_at < now.plus(SETTLED) => {
                 Err(Refusal::TooLate { activates_at: line.term.activates_at })
             }
@@ -135,6 +148,7 @@ impl Ring {
                     Ok(Retired::Succeeded { by })
                 }
             },
+            State::Withdrawn => Ok(Retired::Withdrawn),
             State::Retired | State::Over => {
                 Ok(Retired::Already { verifies_until: line.term.verifies_until(kind.lifetime(given)).unwrap_or(now) })
             }
@@ -142,13 +156,14 @@ impl Ring {
     }
 
     /// Takes a key out at once, because somebody else has it: what it signed is refused from now on. Where it signed until now,
-    /// the one that waits does instead, or else a new one of its sort.
+    /// the one that waits does instead, or else a new one of its sort. Once is enough: again, it changes nothing.
     pub fn withdraw(&mut self, name: &str, given: Given<'_>, now: Timestamp) -> Result<Withdrawn, Refusal> {
         let (kind, at) = self.find(name, given, now)?;
         let lines = self.lines(kind);
         let line = lines.get(at).ok_or(Refusal::NoSuchKey)?;
         let mut successor = None;
-        match line.term.state(now, kind.lifetime(given)) {
+        match line.state(kind, given, now) {
+            State::Withdrawn => return Ok(Withdrawn { kind, successor }),
             State::Waiting => {
                 self.cancel(kind, at)?;
                 return Ok(Withdrawn { kind, successor });
@@ -180,9 +195,15 @@ impl Ring {
 
     /// Forgets the keys of which nothing is alive any more; their numbers are free again.
     pub fn prune(&mut self, given: Given<'_>, now: Timestamp) {
-        for kind in [Kind::Access, Kind::Refresh] {
+        for kind in Kind::BOTH {
             self.held_mut(kind).retain(|line| line.term.state(now, kind.lifetime(given)) != State::Over);
         }
+    }
+
+    /// Dates a change: later than the one before, and than the `newest` ring that anybody knows of, whatever the clock says.
+    pub fn date(&mut self, now: Timestamp, newest: Option<Timestamp>) {
+        let before = self.changed_at.max(newest);
+        self.changed_at = Some(before.map_or(now, |before| now.max(before.plus(LEAST_STEP))));
     }
 
     /// The last of the line hands over to the new one at `activates_at`.
@@ -241,9 +262,8 @@ impl Ring {
     /// Where the key of this name stands. What is over is not found: nothing can be done to it.
     fn find(&self, name: &str, given: Given<'_>, now: Timestamp) -> Result<(Kind, usize), Refusal> {
         let stands = |kind: Kind| {
-            let is_it = |line: &Line| {
-                line.kid(kind, kind.secret(given)) == name && show(kind, line, given, now).state != State::Over
-            };
+            let is_it =
+                |line: &Line| line.kid(kind, kind.secret(given)) == name && line.state(kind, given, now) != State::Over;
             self.lines(kind).iter().position(is_it).map(|at| (kind, at))
         };
         stands(Kind::Access).or_else(|| stands(Kind::Refresh)).ok_or(Refusal::NoSuchKey)

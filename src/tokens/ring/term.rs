@@ -22,6 +22,8 @@ pub enum State {
     Signing,
     /// Verifies what it signed.
     Retired,
+    /// Nothing any more: it was taken out before its time, and only its number stays taken. No term says so.
+    Withdrawn,
     /// Nothing any more.
     Over,
 }

@@ -34,6 +34,7 @@ impl TestServer {
         let changed = self.settings.key_ring.change(|text| {
             let mut ring = text.map_or(Ok(Ring::empty()), Ring::parse)?;
             done = Some(change(&mut ring, app::given(&self.settings), self.clock.now()));
+            ring.date(self.clock.now(), None);
             Ok::<_, latchkey::tokens::ring::RingError>(ring.to_text())
         });
         changed.unwrap();

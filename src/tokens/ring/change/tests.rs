@@ -76,13 +76,16 @@ fn one_kind_is_changed_and_the_other_left_alone() {
 }
 
 #[test]
-fn a_notice_that_is_too_short_and_a_second_key_that_waits_are_refused_and_change_nothing() {
+fn a_notice_that_is_too_short_or_too_long_and_a_second_key_that_waits_are_refused_and_change_nothing() {
     let secrets = Secrets::new();
     let given = secrets.given();
     for new in EACH_KIND {
         let mut ring = Ring::empty();
         let short = LEAST_NOTICE - Duration::from_millis(1);
         assert_eq!(ring.add(new, short, given, NOW).unwrap_err(), Refusal::TooSoon);
+        let long = MOST_NOTICE + Duration::from_millis(1);
+        assert_eq!(ring.add(new, long, given, NOW).unwrap_err(), Refusal::TooFarOff);
+        assert!(Ring::empty().add(new, MOST_NOTICE, given, NOW).is_ok());
         assert!(ring.is_empty());
 
         let waiting = ring.add(new, LEAST_NOTICE, given, NOW).unwrap();
@@ -176,8 +179,15 @@ fn what_is_withdrawn_is_over_at_once_and_the_one_that_waits_or_a_new_one_signs()
             assert!(waiting.is_none_or(|waiting| waiting == successor.kid));
             let states = states(&ring, new, given, then);
             assert!(states.contains(&(successor.kid, State::Signing)));
-            assert!(!states.iter().any(|(kid, state)| *kid == signing && *state != State::Over), "{states:?}");
-            assert_eq!(ring.withdraw(&signing, given, then), Err(Refusal::NoSuchKey));
+            let of_it: Vec<_> = states.iter().filter(|(kid, _)| *kid == signing).map(|(_, state)| *state).collect();
+            let once_more = ring.withdraw(&signing, given, then);
+            match new.kind() {
+                Kind::Access => assert_eq!((of_it.len(), once_more), (0, Err(Refusal::NoSuchKey))),
+                Kind::Refresh => {
+                    let nothing = Withdrawn { kind: Kind::Refresh, successor: None };
+                    assert_eq!((of_it, once_more), (vec![State::Withdrawn], Ok(nothing)));
+                }
+            }
         }
     }
 }
@@ -210,7 +220,8 @@ fn what_waits_or_is_retired_is_withdrawn_and_nothing_takes_its_place() {
         for kid in [waiting, settings] {
             assert_eq!(ring.withdraw(&kid, given, then).unwrap().successor, None);
         }
-        let alive = states(&ring, new, given, then).into_iter().filter(|(_, state)| *state != State::Over);
+        let is_alive = |state: &State| !matches!(state, State::Withdrawn | State::Over);
+        let alive = states(&ring, new, given, then).into_iter().filter(|(_, state)| is_alive(state));
         assert_eq!(alive.collect::<Vec<_>>(), [(signing, State::Signing)]);
     }
 }
@@ -236,6 +247,12 @@ fn a_withdrawn_number_stays_taken_for_as_long_as_a_token_may_carry_it() {
     let (mut ring, _, leaked, then) = rotated_once(NewKey::Refresh, given);
     ring.withdraw(&leaked, given, then).unwrap();
     let taken = |ring: &Ring| ring.refresh.iter().filter_map(|line| line.mac_id).collect::<Vec<_>>();
+    let shown = ring.shown(given, then).into_iter().find(|key| key.kid == leaked).unwrap();
+    assert_eq!((shown.verifies_until, shown.number_taken_until), (None, Some(then.plus(SESSION_TTL))));
+    let before = ring.to_text();
+    assert_eq!(ring.retire(&leaked, USUAL_NOTICE, given, then), Ok(Retired::Withdrawn));
+    assert!(ring.withdraw(&leaked, given, then.minus(Duration::from_secs(3600))).is_ok());
+    assert_eq!(*ring.to_text(), *before);
     ring.prune(given, then.plus(SESSION_TTL).minus(Duration::from_millis(1)));
     assert_eq!(taken(&ring), [FIRST_MAC_ID, 2, 3]);
     ring.prune(given, then.plus(SESSION_TTL));
@@ -262,5 +279,21 @@ fn numbers_go_up_start_over_and_meet_no_key_that_may_be_alive() {
     for (id, over) in [(FIRST_MAC_ID, over), (2, over.plus(LEAST_NOTICE))] {
         ring.prune(given, over);
         assert_eq!(ring.add(NewKey::Refresh, LEAST_NOTICE, given, over).unwrap().mac_id, Some(id));
+    }
+}
+
+#[test]
+fn a_change_is_dated_later_than_any_before_it_whatever_the_clock_says() {
+    let (step, mut ring) = (Duration::from_millis(1), Ring::empty());
+    let ahead = NOW.plus(Duration::from_secs(60));
+    let table = [
+        (NOW, None, NOW),
+        (NOW, None, NOW.plus(step)),
+        (NOW, Some(ahead), ahead.plus(step)),
+        (NOW, None, ahead.plus(step + step)),
+    ];
+    for (now, newest, dated) in table {
+        ring.date(now, newest);
+        assert_eq!(ring.changed_at(), Some(dated));
     }
 }
