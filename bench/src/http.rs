@@ -56,6 +56,8 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Answer<'_>, usize)>> {
     }
     let length: usize = match length {
         Some(length) => length,
+        // There is none, and never a body (RFC 9110 §8.6).
+        None if status == 204 => 0,
         None => bail!("an answer {status} without a length"),
     };
     let Some(body) = bytes.get(head_length..head_length.saturating_add(length)) else { return Ok(None) };
@@ -65,26 +67,34 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Answer<'_>, usize)>> {
     )))
 }
 
+/// The media type of nearly all bodies here.
+pub const JSON: &str = "application/json";
+
 /// Writes `GET path` with a bearer token.
 pub fn get(request: &mut Vec<u8>, path: &str, access_token: &str) {
-    for part in ["GET ", path, " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ", access_token, "\r\n\r\n"] {
-        request.extend_from_slice(part.as_bytes());
-    }
+    write(request, ["GET", path], Some(access_token), None);
 }
 
 /// Writes `POST path` with a JSON body.
 pub fn post(request: &mut Vec<u8>, path: &str, body: &str) {
-    let length = body.len().to_string();
-    for part in [
-        "POST ",
-        path,
-        " HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) latchkey-bench\r\n\
-         Content-Type: application/json\r\nContent-Length: ",
-        &length,
-        "\r\n\r\n",
-        body,
-    ] {
-        request.extend_from_slice(part.as_bytes());
+    write(request, ["POST", path], None, Some([JSON, body]));
+}
+
+/// Writes a request of this method to this path, with a bearer token and a body of some media type where there are any. Where
+/// there is a body there may be a session to be opened, which remembers a user agent.
+pub fn write(request: &mut Vec<u8>, to: [&str; 2], bearer: Option<&str>, body: Option<[&str; 2]>) {
+    let mut put = |parts: &[&str]| parts.iter().for_each(|part| request.extend_from_slice(part.as_bytes()));
+    let [method, path] = to;
+    put(&[method, " ", path, " HTTP/1.1\r\nHost: localhost\r\n"]);
+    if let Some(token) = bearer {
+        put(&["Authorization: Bearer ", token, "\r\n"]);
+    }
+    if let Some([media_type, body]) = body {
+        let length = body.len().to_string();
+        put(&["User-Agent: Mozilla/5.0 (X11; Linux x86_64) latchkey-bench\r\nContent-Type: ", media_type]);
+        put(&["\r\nContent-Length: ", &length, "\r\n\r\n", body]);
+    } else {
+        put(&["\r\n"]);
     }
 }
 
@@ -101,6 +111,13 @@ mod tests {
         }
         let (answer, taken) = parse(ANSWER).unwrap().unwrap();
         assert_eq!((answer.status, answer.body, answer.retry_after, taken), (503, &b"no"[..], Some(7), ANSWER.len()));
+    }
+
+    #[test]
+    fn an_answer_that_has_no_body_by_its_status_needs_no_length() {
+        let (answer, taken) = parse(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().unwrap();
+
+        assert_eq!((answer.status, answer.body, taken), (204, &b""[..], 27));
     }
 
     #[test]

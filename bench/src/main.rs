@@ -6,7 +6,7 @@
 //! - [`scenarios`]: what is measured, and what must hold
 //! - [`mod@measure`]: rounds and medians; [`figures`]: numbers; [`report`], [`plot`]: what comes out
 //! - [`driver`]: offers requests; [`tally`]: what it saw; [`work`]: which, and what must be answered; [`http`]: their bytes
-//! - [`process`]: servers, their CPU and memory; [`seed`]: databases with people in them, and their [`keys`]; [`ground`]: where
+//! - [`process`]: servers, and the [`group`] of processes that each is; [`peers`]: the ones that others make; [`seed`]: databases with people in them, and their [`keys`]; [`ground`]: where
 //!   those are; [`disk`]
 //! - [`baseline`]: the bare server, and bcrypt alone
 
@@ -15,9 +15,11 @@ mod disk;
 mod driver;
 mod figures;
 mod ground;
+mod group;
 mod http;
 mod keys;
 mod measure;
+mod peers;
 mod plot;
 mod process;
 mod report;
@@ -57,6 +59,9 @@ const OVER: u8 = 3;
 struct Arguments {
     /// What to measure: all of it where nothing is named
     scenarios: Vec<Scenario>,
+    /// Compare with the peers that `bench/peers/install` put there: this only, and the scenarios that are named
+    #[arg(long)]
+    peers: bool,
     /// Write everything as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -116,6 +121,9 @@ enum Inner {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
+    /// Kill the servers of a bench that is gone
+    #[command(hide = true)]
+    Guard,
     /// Answer fixed bytes, which standard input holds
     #[command(hide = true)]
     ServeBare,
@@ -151,6 +159,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<bool> {
     match arguments.inner {
         Some(Inner::Tied { bench, command }) => Err(process::become_tied(bench, &command)),
+        Some(Inner::Guard) => group::guard().map(|()| true),
         Some(Inner::ServeBare) => baseline::serve().map(|()| true),
         Some(Inner::ServeVariant { largest_batch, verified_tokens }) => {
             let mut settings = Settings::load(std::env::vars_os(), None)?;
@@ -186,7 +195,8 @@ fn run_scenarios(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Res
     let all =
         [Scenario::Idle, Scenario::Profile, Scenario::Renewal, Scenario::Login, Scenario::Flood, Scenario::Rotation];
     for scenario in all {
-        if !arguments.scenarios.is_empty() && !arguments.scenarios.contains(&scenario) {
+        let everything = arguments.scenarios.is_empty() && !arguments.peers;
+        if !everything && !arguments.scenarios.contains(&scenario) {
             continue;
         }
         match scenario {
@@ -197,6 +207,9 @@ fn run_scenarios(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Res
             Scenario::Flood => flood::run(plan, report)?,
             Scenario::Rotation => rotation::run(plan, report)?,
         }
+    }
+    if arguments.peers {
+        scenarios::peers::run(plan, report)?;
     }
     Ok(())
 }

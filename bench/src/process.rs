@@ -1,20 +1,23 @@
-//! A server in a process of its own, and what it uses.
+//! A server in processes of its own, and what it uses.
 //!
-//! Owns starting, watching and stopping: the address comes from the line that the service prints, CPU time and memory from
-//! `/proc`, the end by SIGTERM as a service manager would send it. A server that did not end with 0 fails the run. None
-//! outlives the bench: each is tied to it by the system, which kills what is left when the bench is gone, however it went.
+//! Owns starting, watching and stopping: the address comes from the line that the service prints; CPU time and memory are those of its [`Group`], the end is by SIGTERM as a service manager would send it. A
+//! server that did not end with 0 fails the run. None outlives the bench: each is tied to it by the system, which kills it when
+//! the bench is gone, however it went, and what it started is killed by the [guard](group::guard).
 
 use std::ffi::OsString;
-use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getppid, kill_process, set_parent_process_death_signal, waitid,
+};
+
+use crate::group::{self, Group};
 
 /// What comes before the address on standard output.
 const LISTENING: &str = "listening on http://";
@@ -23,23 +26,22 @@ const LISTENING: &str = "listening on http://";
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    group: Group,
     /// Where.
     pub address: SocketAddr,
     /// From the start of the process to the line that says so.
     pub started_in: Duration,
+    /// Its id may be somebody else's by now.
+    waited_for: bool,
 }
 
 impl Server {
     /// Starts `command`, gives it `input`, and waits until it says where it listens. Its log goes nowhere: the lines are
     /// made and written, and no disk or terminal is measured with them.
     pub fn start(mut command: Command, input: &[u8]) -> Result<Self> {
+        command.stdout(Stdio::piped());
         let begun = Instant::now();
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let child = command.spawn().with_context(|| format!("starting {}", command.get_program().display()))?;
-        let mut server = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), started_in: Duration::ZERO };
-        if let Some(mut stdin) = server.child.stdin.take() {
-            stdin.write_all(input)?;
-        }
+        let mut server = Self::spawn(command, input)?;
         let stdout = server.child.stdout.take().context("no standard output")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
@@ -50,45 +52,62 @@ impl Server {
         Ok(server)
     }
 
-    /// User and system time so far.
-    pub fn cpu(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        cpu_of(&stat)
+    fn spawn(mut command: Command, input: &[u8]) -> Result<Self> {
+        command.stdin(Stdio::piped()).stderr(Stdio::null());
+        let child = command.spawn().with_context(|| format!("starting {}", command.get_program().display()))?;
+        let group = Group::of(&child);
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut server = Self { child, group, address, started_in: Duration::ZERO, waited_for: false };
+        group::watch(group)?;
+        if let Some(mut stdin) = server.child.stdin.take() {
+            stdin.write_all(input)?;
+        }
+        Ok(server)
     }
 
-    /// Resident memory now, in bytes.
+    /// User and system time so far, of all its processes.
+    pub fn cpu(&self) -> Result<Duration> {
+        self.group.cpu()
+    }
+
+    /// Resident memory now, in bytes, of all its processes.
     pub fn resident(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib * 1024)
+        self.group.resident()
     }
 
     /// Stops it as a service manager does. Errors: it did not end with 0.
     pub fn stop(mut self) -> Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
-        let status = self.child.wait()?;
+        self.has_ended(WaitIdOptions::empty())?;
+        let status = self.wait()?;
         ensure!(status.success(), "a server ended with {status}");
         Ok(())
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Stopped already, or the run failed.
-        self.child.kill().ok();
-        self.child.wait().ok();
+    /// Whether its first process has; it waits for it, unless told otherwise. The id stays taken, so that what was left behind
+    /// can be found by it.
+    fn has_ended(&self, options: WaitIdOptions) -> Result<bool> {
+        let options = options | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        Ok(waitid(WaitId::Pid(Pid::from_child(&self.child)), options)?.is_some())
+    }
+
+    /// Kills what is left of it, and waits for the first process, whose id is then free.
+    fn wait(&mut self) -> Result<ExitStatus> {
+        self.group.kill();
+        self.waited_for = true;
+        let status = self.child.wait();
+        group::release(self.group);
+        Ok(status?)
     }
 }
 
-/// Fields 14 and 15 of `/proc/PID/stat` (proc(5)), counted behind the name, which may hold blanks and parentheses.
-fn cpu_of(stat: &str) -> Result<Duration> {
-    let (_, fields) = stat.rsplit_once(')').context("no name in /proc/PID/stat")?;
-    let mut fields = fields.split_ascii_whitespace().skip(11);
-    let mut ticks = || fields.next().context("no times in /proc/PID/stat")?.parse::<u64>().context("ticks");
-    let ticks = ticks()? + ticks()?;
-    let per_second = rustix::param::clock_ticks_per_second();
-    Ok(Duration::from_millis(ticks * 1000 / per_second))
+/// Dropped, it is killed: all of it at once, and without a word to it.
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !self.waited_for {
+            self.wait().ok();
+        }
+    }
 }
 
 /// A server of this program, tied to the bench, with an environment of its own and nothing of the caller's. The thread that
@@ -114,18 +133,4 @@ pub fn become_tied(bench: u32, command: &[OsString]) -> anyhow::Error {
     }
     let Some((program, arguments)) = command.split_first() else { return anyhow!("no program") };
     anyhow::Error::new(Command::new(program).args(arguments).exec()).context("becoming a server")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_counted_behind_the_name() {
-        let stat = "42 (a) b ) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0 9 0 100 1000";
-        let per_second = rustix::param::clock_ticks_per_second();
-
-        assert_eq!(cpu_of(stat).unwrap(), Duration::from_millis(200 * 1000 / per_second));
-        assert!(cpu_of("42 (a) S 1").is_err());
-    }
 }

@@ -3,13 +3,15 @@
 //! Owns the verdict: a finding with a limit is within it or over it, and one that is over is red in the table and `false` in
 //! the JSON. Nothing is left out for being bad.
 
-use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use serde::Serialize;
 
 use crate::figures::quantile_ms;
 use crate::measure::{Round, Turns};
+use crate::peers::Description;
+
+mod table;
 
 /// Everything of one run.
 #[derive(Debug, Default, Serialize)]
@@ -18,6 +20,8 @@ pub struct Report {
     pub setting: Vec<(String, String)>,
     /// In the order in which they were found.
     pub findings: Vec<Finding>,
+    /// What Latchkey is beside others.
+    pub peers: Vec<Beside>,
     /// Who was how fast in which round.
     pub turns: Vec<Series>,
 }
@@ -41,6 +45,17 @@ pub struct Finding {
     pub limit: Option<Limit>,
     /// Whether it does; nothing where there is no limit.
     pub within: Option<bool>,
+}
+
+/// Latchkey beside a peer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Beside {
+    /// Who.
+    pub name: &'static str,
+    /// What it is.
+    pub description: Description,
+    /// Of each call that both have, the peer's numbers beside ours.
+    pub findings: Vec<Finding>,
 }
 
 /// What numbers count.
@@ -183,77 +198,20 @@ impl Series {
 impl Report {
     /// Whether every limit holds.
     pub fn holds(&self) -> bool {
-        self.findings.iter().all(|finding| finding.within != Some(false))
+        let beside = self.peers.iter().flat_map(|peer| &peer.findings);
+        self.findings.iter().chain(beside).all(|finding| finding.within != Some(false))
     }
 
-    /// The table, in colour where `coloured`.
+    /// The tables, in colour where `coloured`.
     pub fn table(&self, coloured: bool) -> String {
-        let header = ["scenario", "measured", "beside", "Latchkey", "ratio", "limit", ""].map(str::to_owned);
-        let rows: Vec<[String; COLUMNS]> = std::iter::once(header).chain(self.findings.iter().map(cells)).collect();
-        let widths: Vec<usize> = (0..COLUMNS)
-            .map(|column| {
-                rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-            })
-            .collect();
-        let mut table = String::new();
-        for (name, value) in &self.setting {
-            // A string takes every line.
-            writeln!(table, "{name}: {value}").ok();
-        }
-        table.push('\n');
-        for row in rows {
-            let line: String =
-                row.iter()
-                    .zip(&widths)
-                    .enumerate()
-                    // Words to the left, numbers to the right.
-                    .map(|(column, (cell, width))| {
-                        if (2..5).contains(&column) { format!("{cell:>width$}  ") } else { format!("{cell:<width$}  ") }
-                    })
-                    .collect();
-            let colour = match row.last().map(String::as_str) {
-                Some(OVER) if coloured => ("\u{1b}[31m", "\u{1b}[0m"),
-                Some(WITHIN) if coloured => ("\u{1b}[32m", "\u{1b}[0m"),
-                _ => ("", ""),
-            };
-            writeln!(table, "{}{}{}", colour.0, line.trim_end(), colour.1).ok();
-        }
-        table
+        table::of(self, coloured)
     }
 
-    /// Prints the table.
+    /// Prints them.
     pub fn print(&self) {
         let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         println!("{}", self.table(coloured));
     }
-}
-
-const COLUMNS: usize = 7;
-const OVER: &str = "OVER";
-const WITHIN: &str = "ok";
-
-fn cells(finding: &Finding) -> [String; COLUMNS] {
-    let number = |number: f64| format!("{}{}", short(number), finding.unit.symbol());
-    [
-        finding.scenario.to_owned(),
-        finding.measure.clone(),
-        finding.beside.map_or_else(String::new, number),
-        number(finding.found),
-        finding.ratio.map_or_else(String::new, |ratio| format!("{}×", short(ratio))),
-        finding.limit.map_or_else(String::new, |limit| limit.words(finding.unit)),
-        finding.within.map_or("", |within| if within { WITHIN } else { OVER }).to_owned(),
-    ]
-}
-
-/// Three digits that matter.
-fn short(number: f64) -> String {
-    let digits = match number.abs() {
-        size if size >= 100.0 => 0,
-        size if size >= 10.0 => 1,
-        size if size >= 1.0 || size == 0.0 => 2,
-        _ => 3,
-    };
-    format!("{number:.digits$}")
 }
 
 #[cfg(test)]

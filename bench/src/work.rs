@@ -20,6 +20,7 @@ pub use self::renewals::{FixedRenewals, Renewals};
 
 mod logins;
 mod renewals;
+pub mod spoken;
 pub mod visits;
 
 /// `GET /api/profile`, everybody in turn.

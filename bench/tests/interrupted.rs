@@ -1,7 +1,7 @@
-//! A bench that ends before its time leaves no server behind, and an interrupted one no database.
+//! A bench that ends before its time leaves no server behind, nor what that had started, and an interrupted one no database.
 //!
-//! The server is a script that says where it listens, which is here, and never answers: once it was asked, the bench is in
-//! the midst of its run.
+//! The server is a script that starts a process, says where it listens, which is here, and never answers: once it was asked,
+//! the bench is in the midst of its run.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it expects")]
 
 use std::fs;
@@ -21,7 +21,8 @@ const PATIENCE_S: i64 = 30;
 /// A bench that waits for an answer.
 struct Bench {
     process: Child,
-    server: OwnedFd,
+    /// The server, and the process that it started.
+    servers: [OwnedFd; 2],
     folder: TempDir,
     /// Never taken from: who is connected waits.
     _listener: TcpListener,
@@ -34,10 +35,12 @@ impl Bench {
         let program = folder.path().join("latchkey-bench");
         fs::hard_link(env!("CARGO_BIN_EXE_latchkey-bench"), &program).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (script, id) = (folder.path().join("server"), folder.path().join("id"));
+        let (script, ids) = (folder.path().join("server"), folder.path().join("ids"));
         let address = listener.local_addr().unwrap();
-        let lines =
-            format!("#!/bin/sh\necho $$ > '{}'\necho listening on http://{address}\nexec sleep 1000\n", id.display());
+        let lines = format!(
+            "#!/bin/sh\nsleep 1000 &\necho $$ $! > '{}'\necho listening on http://{address}\nexec sleep 1000\n",
+            ids.display()
+        );
         fs::write(&script, lines).unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
         let process = Command::new(&program)
@@ -49,9 +52,10 @@ impl Bench {
             .unwrap();
         // It was started, has said where, and was asked.
         assert!(happens(&listener), "nobody was asked");
-        let id = fs::read_to_string(id).unwrap().trim().parse().unwrap();
-        let server = pidfd_open(Pid::from_raw(id).unwrap(), PidfdFlags::empty()).unwrap();
-        Self { process, server, folder, _listener: listener }
+        let ids = fs::read_to_string(ids).unwrap();
+        let open = |id: &str| pidfd_open(Pid::from_raw(id.parse().unwrap()).unwrap(), PidfdFlags::empty()).unwrap();
+        let servers: Vec<OwnedFd> = ids.split_whitespace().map(open).collect();
+        Self { process, servers: servers.try_into().unwrap(), folder, _listener: listener }
     }
 
     fn end_by(&mut self, signal: Signal) {
@@ -59,8 +63,8 @@ impl Bench {
         self.process.wait().unwrap();
     }
 
-    fn server_ends(&self) -> bool {
-        happens(&self.server)
+    fn servers_end(&self) -> bool {
+        self.servers.iter().all(happens)
     }
 
     fn runs(&self) -> Vec<PathBuf> {
@@ -73,7 +77,9 @@ impl Drop for Bench {
     fn drop(&mut self) {
         self.process.kill().ok();
         self.process.wait().ok();
-        rustix::process::pidfd_send_signal(&self.server, Signal::KILL).ok();
+        for server in &self.servers {
+            rustix::process::pidfd_send_signal(server, Signal::KILL).ok();
+        }
     }
 }
 
@@ -89,7 +95,7 @@ fn the_servers_of_a_killed_bench_end_with_it() {
 
     bench.end_by(Signal::KILL);
 
-    assert!(bench.server_ends());
+    assert!(bench.servers_end());
 }
 
 #[test]
@@ -99,6 +105,6 @@ fn an_interrupted_bench_leaves_no_server_and_no_database() {
 
     bench.end_by(Signal::INT);
 
-    assert!(bench.server_ends());
+    assert!(bench.servers_end());
     assert_eq!(bench.runs(), Vec::<PathBuf>::new());
 }

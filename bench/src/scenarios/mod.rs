@@ -18,6 +18,7 @@ pub mod flood;
 pub mod idle;
 mod ledger;
 pub mod login;
+pub mod peers;
 pub mod profile;
 pub mod renewal;
 pub mod rotation;

@@ -1,0 +1,140 @@
+//! Services that are driven in the same way: Latchkey, and what others use in its place.
+//!
+//! Owns what they have in common. A [`Peer`] is found or is missing, and makes a folder with people in it; what it
+//! [`Prepared`] can be started, killed and started again; its [`Dialect`] says how it is spoken to. Each has one file here
+//! and, unless it is Latchkey, a folder in `bench/peers` with its lock file and what we wrote for it, from which
+//! `bench/peers/install` makes it runnable. Nothing is installed here, and no peer is set up in another way than its own
+//! documentation advises for production.
+//!
+//! [`present`] -> [`Peer::prepare`] -> [`Prepared::start`] -> a [`Server`] that speaks a [`Dialect`]
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+
+use crate::http::Answer;
+use crate::measure::progress;
+use crate::process::Server;
+
+pub use self::latchkey::Latchkey;
+
+mod express;
+mod installed;
+mod latchkey;
+mod rest;
+
+/// Says that every peer has to be there, as it does for tests (`tests/foreign`).
+const REQUIRED: (&str, &str) = ("LATCHKEY_FOREIGN", "required");
+
+/// Somebody with an account.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// By which they log in.
+    pub username: String,
+    /// In plain.
+    pub password: String,
+    /// Of their one session, where they have one.
+    pub tokens: Option<Tokens>,
+}
+
+/// What a login or a renewal brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokens {
+    /// For calls.
+    pub access: String,
+    /// For the next renewal; the same as the other one where a service has only one.
+    pub refresh: String,
+}
+
+/// What it is, for the report.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Description {
+    /// Its own, and of what runs it.
+    pub version: String,
+    /// How it is set up.
+    pub settings: String,
+    /// What it does otherwise than Latchkey, so that nobody reads more out of a ratio than is in it.
+    pub differs: Vec<&'static str>,
+}
+
+/// Why it is not there, and what would help.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing(pub String);
+
+/// A service that can be started here.
+pub trait Peer {
+    /// For the report.
+    fn name(&self) -> &'static str;
+
+    /// Whether a renewal spends the refresh token, so that each brings another one.
+    fn rotates(&self) -> bool;
+
+    /// What there is of it. Errors: it is not installed.
+    fn found(&self) -> Result<Description, Missing>;
+
+    /// Makes a folder below `ground` with so many accounts in it, each with one session. One hash, of this cost where the
+    /// service has it in plain sight, is everybody's: ten thousand would take an hour.
+    fn prepare(&self, ground: &Path, people: usize, cost: u32) -> Result<Box<dyn Prepared>>;
+}
+
+/// A service with people, which can be started, stopped or killed, and started again. What it keeps in memory only it has
+/// forgotten then.
+pub trait Prepared {
+    /// Starts it on what is in its folder.
+    fn start(&self) -> Result<Server>;
+
+    /// Its folder: all that it keeps. It goes with this value.
+    #[expect(dead_code, reason = "for whoever makes backups of it")]
+    fn directory(&self) -> &Path;
+
+    /// Who has an account.
+    fn accounts(&self) -> &[Account];
+
+    /// How it is spoken to.
+    fn dialect(&self) -> &dyn Dialect;
+}
+
+/// How a service is spoken to: requests as bytes, and answers as what a check needs.
+pub trait Dialect {
+    /// Writes a login; false where it is no call.
+    fn login(&self, request: &mut Vec<u8>, account: &Account) -> bool;
+
+    /// Writes a renewal.
+    fn renewal(&self, request: &mut Vec<u8>, refresh: &str);
+
+    /// Writes a call for the caller's own profile.
+    fn profile(&self, request: &mut Vec<u8>, access: &str);
+
+    /// Writes a logout; false where there is none.
+    fn logout(&self, request: &mut Vec<u8>, tokens: &Tokens) -> bool;
+
+    /// Writes a change of the password; false where there is none.
+    #[expect(dead_code, reason = "for whoever looks at what a change ends")]
+    fn password_change(&self, request: &mut Vec<u8>, tokens: &Tokens, account: &Account, new: &str) -> bool;
+
+    /// What a login brought, or a renewal of what was held `before`. Errors: the answer is none of the expected kind.
+    fn tokens(&self, answer: &Answer<'_>, before: Option<&Tokens>) -> Result<Tokens>;
+
+    /// Whose profile was answered, by the name of their account. Errors: the answer is none of the expected kind.
+    fn whose(&self, answer: &Answer<'_>) -> Result<String>;
+}
+
+/// Everybody whom Latchkey is compared with.
+pub fn all() -> Vec<Box<dyn Peer>> {
+    vec![Box::new(express::Express)]
+}
+
+/// Those of all that are there; what is missing is said. Errors: one is missing, and none may be.
+pub fn present() -> Result<Vec<(Box<dyn Peer>, Description)>> {
+    let required = std::env::var(REQUIRED.0).is_ok_and(|value| value == REQUIRED.1);
+    let mut present = Vec::new();
+    for peer in all() {
+        match peer.found() {
+            Ok(description) => present.push((peer, description)),
+            Err(Missing(reason)) if required => bail!("{}={}, and {}: {reason}", REQUIRED.0, REQUIRED.1, peer.name()),
+            Err(Missing(reason)) => progress(&format!("{} is skipped: {reason}", peer.name())),
+        }
+    }
+    Ok(present)
+}

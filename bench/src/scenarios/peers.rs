@@ -1,0 +1,150 @@
+//! Latchkey beside others, each installed, started, seeded and driven the same way ([`peers`](crate::peers)).
+//!
+//! Three calls, in which all take turns on as many accounts over as many connections: logins, renewals, and profiles with the
+//! tokens that the renewals brought. CPU is that of all processes of a service. What a peer does otherwise than Latchkey is
+//! said beside its numbers and not made up for.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::Plan;
+use crate::driver::{Pace, Stream, Work, drive};
+use crate::figures::number;
+use crate::measure::{Contender, Turns, alternate};
+use crate::peers::{self, Description, Latchkey, Peer, Prepared};
+use crate::process::Server;
+use crate::report::{Beside, Finding, Limit, Report, Series};
+use crate::work::spoken::{Calls, Holder, LoggingIn, LoggingOut, Renewing};
+
+/// What Latchkey is set to: every renewal rotates and is on disk before its answer, and no login is turned away.
+const SETTINGS: [(&str, &str); 2] = [("REFRESH_GRACE", "0s"), ("HASH_MAX_WAIT", "60s")];
+/// Accounts of each service, each with a session.
+const PEOPLE: usize = 10_000;
+/// Requests in flight: what each peer bears as it is set up.
+const CONNECTIONS: usize = 64;
+/// Logins in flight for each core: enough that no core waits for the next.
+const LOGINS: usize = 4;
+/// A hash takes a third of a second: so many times longer turns give the rate two digits.
+const LONGER: u32 = 4;
+
+/// A service that is measured.
+struct Side {
+    peer: Box<dyn Peer>,
+    description: Description,
+    prepared: Box<dyn Prepared>,
+    server: Server,
+}
+
+impl Side {
+    fn start(plan: &Plan, (peer, description): (Box<dyn Peer>, Description)) -> Result<Self> {
+        let name = peer.name();
+        let prepared = peer.prepare(&plan.ground, PEOPLE, plan.cost).with_context(|| format!("making {name}"))?;
+        let server = prepared.start().with_context(|| format!("starting {name}"))?;
+        Ok(Self { peer, description, prepared, server })
+    }
+
+    /// Whether a login is a call of it.
+    fn logs_in(&self) -> bool {
+        self.prepared.accounts().first().is_some_and(|account| self.prepared.dialect().login(&mut Vec::new(), account))
+    }
+}
+
+/// Measures it.
+pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
+    let latchkey = Latchkey { binary: plan.judged_binary()?.path.clone(), settings: SETTINGS.to_vec() };
+    let mut sides = vec![(Box::new(latchkey) as Box<dyn Peer>, Description::default())];
+    sides.extend(peers::present()?);
+    let sides = sides.into_iter().map(|side| Side::start(plan, side)).collect::<Result<Vec<_>>>()?;
+
+    let mut found: Vec<Vec<Finding>> = sides.iter().map(|_| Vec::new()).collect();
+    for (call, turns) in measured(plan, &sides)? {
+        judge(plan, call, &turns, &mut found)?;
+        report.turns.extend(turns.iter().flatten().map(|turns| Series::of(call, turns)));
+    }
+    for (side, findings) in sides.iter().zip(found).skip(1) {
+        let description = side.description.clone();
+        report.peers.push(Beside { name: side.peer.name(), description, findings });
+    }
+    sides.into_iter().try_for_each(|side| side.server.stop())
+}
+
+/// The turns of each side in each call, in the order of the sides; none where it has no such call.
+type Measured = Vec<(&'static str, Vec<Option<Turns>>)>;
+
+fn measured(plan: &Plan, sides: &[Side]) -> Result<Measured> {
+    let all = |_: &Side| true;
+    let mut logins: Vec<_> =
+        sides.iter().map(|side| LoggingIn::of(side.prepared.dialect(), side.prepared.accounts())).collect();
+    let in_flight = plan.cores * LOGINS;
+    let login = take_turns("login", plan, (plan.span * LONGER, in_flight), sides, &mut logins, Side::logs_in)?;
+    for (side, login) in sides.iter().zip(&logins).filter(|(side, _)| side.logs_in()) {
+        believed(side, &login.holders).with_context(|| format!("tokens of a login to {}", side.peer.name()))?;
+    }
+
+    let mut renewing: Vec<_> = sides
+        .iter()
+        .map(|side| {
+            let holders = Holder::all(side.prepared.accounts());
+            Renewing::of(side.prepared.dialect(), side.peer.rotates(), holders)
+        })
+        .collect();
+    let renewal = take_turns("renewal", plan, (plan.span, CONNECTIONS), sides, &mut renewing, all)?;
+    let mut calls: Vec<_> = sides
+        .iter()
+        .zip(&renewing)
+        .map(|(side, renewing)| Calls::of(side.prepared.dialect(), &renewing.holders))
+        .collect();
+    let profile = take_turns("profile", plan, (plan.span, CONNECTIONS), sides, &mut calls, all)?;
+    Ok(vec![("profile", profile), ("renewal", renewal), ("login", login)])
+}
+
+/// Lets those take turns `who` can.
+fn take_turns<W: Work>(
+    call: &'static str,
+    plan: &Plan,
+    (span, connections): (Duration, usize),
+    sides: &[Side],
+    works: &mut [W],
+    who: impl Fn(&Side) -> bool,
+) -> Result<Vec<Option<Turns>>> {
+    let mut contenders: Vec<Contender<'_>> = sides
+        .iter()
+        .zip(works)
+        .filter(|(side, _)| who(side))
+        .map(|(side, work)| Contender::new(side.peer.name(), &side.server, work, connections, Pace::Closed))
+        .collect();
+    let mut turns = alternate(call, plan.rounds, span, &mut contenders, || Ok(()))?.into_iter();
+    Ok(sides.iter().map(|side| if who(side) { turns.next() } else { None }).collect())
+}
+
+/// Calls once with the tokens of each of these, who logged in, and logs them out again where there is such a call.
+fn believed(side: &Side, holders: &[Holder]) -> Result<()> {
+    let dialect = side.prepared.dialect();
+    once_each(side, holders.len(), &mut Calls::of(dialect, holders))?;
+    let can_log_out = holders.first().is_some_and(|holder| holder.logout(dialect, &mut Vec::new()));
+    if can_log_out { once_each(side, holders.len(), &mut LoggingOut::of(dialect, holders)) } else { Ok(()) }
+}
+
+/// So many requests, of which no connection is asked for the next one before it answered.
+fn once_each(side: &Side, requests: usize, work: &mut dyn Work) -> Result<()> {
+    const SPAN: Duration = Duration::from_secs(1);
+    let pace = Pace::PerSecond(number(requests.try_into()?) / SPAN.as_secs_f64());
+    let stream = Stream { address: side.server.address, connections: CONNECTIONS, pace, work };
+    drive(&mut [stream], SPAN).map(|_| ())
+}
+
+/// Adds what the first of the turns, which are Latchkey's, come to beside each of the others.
+fn judge(plan: &Plan, call: &'static str, turns: &[Option<Turns>], found: &mut [Vec<Finding>]) -> Result<()> {
+    let (own, others) = turns.split_first().context("no turns")?;
+    let own = own.as_ref().context("no turns of Latchkey")?;
+    for (other, found) in others.iter().zip(found.iter_mut().skip(1)) {
+        let Some(other) = other else { continue };
+        let beside = (own, other);
+        let cpu = Finding::cpu(call, "CPU per request", beside);
+        found.push(cpu);
+        found.push(plan.limit(Finding::rate(call, "requests", beside), Limit::RatioAtLeast(1.0)));
+        found.push(plan.limit(Finding::p99(call, "p99", beside), Limit::RatioAtMost(1.0)));
+    }
+    Ok(())
+}
