@@ -1,12 +1,13 @@
 //! A server in processes of its own, and what it uses.
 //!
-//! Owns starting, watching and stopping: the address comes from the line that the service prints; CPU time and memory are those of its [`Group`], the end is by SIGTERM as a service manager would send it. A
+//! Owns starting, watching and stopping: the address comes from the line that the service prints, or is one that it was told
+//! and answers at; CPU time and memory are those of its [`Group`], the end is by SIGTERM as a service manager would send it. A
 //! server that did not end with 0 fails the run. None outlives the bench: each is tied to it by the system, which kills it when
 //! the bench is gone, however it went, and what it started is killed by the [guard](group::guard).
 
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::SocketAddr;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -21,6 +22,10 @@ use crate::group::{self, Group};
 
 /// What comes before the address on standard output.
 const LISTENING: &str = "listening on http://";
+/// How long a server may take to answer at the address that it was told; only one that failed takes so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long until it is asked again.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A server that listens.
 #[derive(Debug)]
@@ -29,7 +34,7 @@ pub struct Server {
     group: Group,
     /// Where.
     pub address: SocketAddr,
-    /// From the start of the process to the line that says so.
+    /// From the start of the process to the line that says so, or to its first answer.
     pub started_in: Duration,
     /// Its id may be somebody else's by now.
     waited_for: bool,
@@ -49,6 +54,21 @@ impl Server {
         let address =
             line.trim().strip_prefix(LISTENING).ok_or_else(|| anyhow!("the server did not start: {line:?}"))?;
         server.address = address.parse()?;
+        Ok(server)
+    }
+
+    /// The same of a server that says nothing: it was told to listen at `address`, and is asked there until it answers.
+    pub fn start_at(address: SocketAddr, mut command: Command, input: &[u8]) -> Result<Self> {
+        command.stdout(Stdio::null());
+        let begun = Instant::now();
+        let mut server = Self::spawn(command, input)?;
+        server.address = address;
+        while !answers(address) {
+            ensure!(!server.has_ended(WaitIdOptions::NOHANG)?, "the server did not start: it ended");
+            ensure!(begun.elapsed() < PATIENCE, "the server did not start: nobody answers at {address}");
+            std::thread::sleep(PAUSE);
+        }
+        server.started_in = begun.elapsed();
         Ok(server)
     }
 
@@ -108,6 +128,23 @@ impl Drop for Server {
             self.wait().ok();
         }
     }
+}
+
+/// An address that nobody listens at: for a server that cannot choose one by itself. Somebody else may take it before the
+/// server does, which then does not start.
+pub fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// Whether anything is answered to a request.
+fn answers(address: SocketAddr) -> bool {
+    let asked = || -> std::io::Result<bool> {
+        let mut socket = TcpStream::connect(address)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        Ok(socket.read(&mut [0])? > 0)
+    };
+    asked().unwrap_or(false)
 }
 
 /// A server of this program, tied to the bench, with an environment of its own and nothing of the caller's. The thread that

@@ -22,6 +22,7 @@ pub use self::latchkey::Latchkey;
 mod express;
 mod installed;
 mod latchkey;
+mod pocketbase;
 mod rest;
 
 /// Says that every peer has to be there, as it does for tests (`tests/foreign`).
@@ -122,7 +123,7 @@ pub trait Dialect {
 
 /// Everybody whom Latchkey is compared with.
 pub fn all() -> Vec<Box<dyn Peer>> {
-    vec![Box::new(express::Express)]
+    vec![Box::new(express::Express), Box::new(pocketbase::PocketBase)]
 }
 
 /// Those of all that are there; what is missing is said. Errors: one is missing, and none may be.
