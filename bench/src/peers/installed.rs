@@ -50,6 +50,15 @@ pub fn package(peer: &str, name: &str) -> Result<String, Missing> {
     Ok(format!("{name} {}", package.version))
 }
 
+/// The versions of wheels in a peer's `.venv`: those of its lock file, which are the ones that were installed.
+pub fn wheels(peer: &str, names: &[&str]) -> Result<String, Missing> {
+    let file = folder(peer).join("requirements.txt");
+    let locked = std::fs::read_to_string(&file).map_err(|error| Missing(format!("{}: {error}", file.display())))?;
+    let version = |name: &str| locked.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("=="));
+    let versions = names.iter().map(|name| format!("{name} {}", version(name).unwrap_or("of no version")));
+    Ok(versions.collect::<Vec<_>>().join(", "))
+}
+
 /// Node, wherever the caller has it: what the bench starts has no PATH.
 pub fn node() -> Result<PathBuf, Missing> {
     let directories = env::var_os("PATH").unwrap_or_default();

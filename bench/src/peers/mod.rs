@@ -24,6 +24,7 @@ mod installed;
 mod latchkey;
 mod pocketbase;
 mod rest;
+mod simplejwt;
 
 /// Says that every peer has to be there, as it does for tests (`tests/foreign`).
 const REQUIRED: (&str, &str) = ("LATCHKEY_FOREIGN", "required");
@@ -123,7 +124,7 @@ pub trait Dialect {
 
 /// Everybody whom Latchkey is compared with.
 pub fn all() -> Vec<Box<dyn Peer>> {
-    vec![Box::new(express::Express), Box::new(pocketbase::PocketBase)]
+    vec![Box::new(express::Express), Box::new(pocketbase::PocketBase), Box::new(simplejwt::SimpleJwt)]
 }
 
 /// Those of all that are there; what is missing is said. Errors: one is missing, and none may be.

@@ -39,14 +39,18 @@ struct Given<'a> {
     refresh_token: Cow<'a, str>,
 }
 
+/// What is looked at of a profile.
 #[derive(Deserialize)]
-struct Profile {
-    user: User,
+pub struct Profile {
+    /// The caller.
+    pub user: User,
 }
 
+/// Somebody.
 #[derive(Deserialize)]
-struct User {
-    username: String,
+pub struct User {
+    /// As they log in.
+    pub username: String,
 }
 
 impl Dialect for Rest {
