@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use hdrhistogram::Histogram;
 
-use crate::driver::{Pace, Stream, Work, drive};
+use crate::driver::{Connected, Pace, Stream, Work};
 use crate::figures::{median, number};
 use crate::process::Server;
 use crate::tally::{DIGITS, Tally};
@@ -26,6 +26,8 @@ pub struct Contender<'a> {
     pub connections: usize,
     /// When they leave.
     pub pace: Pace,
+    /// Whether each connection is answered once before a turn begins ([`Connected::greet`]).
+    pub greeted: bool,
 }
 
 impl<'a> Contender<'a> {
@@ -35,7 +37,7 @@ impl<'a> Contender<'a> {
             Pace::Closed => name.to_owned(),
             Pace::PerSecond(rate) => format!("{name} at {rate:.0}/s"),
         };
-        Self { name, server, work, connections, pace }
+        Self { name, server, work, connections, pace, greeted: false }
     }
 }
 
@@ -124,10 +126,14 @@ pub fn alternate(
 }
 
 fn turn(contender: &mut Contender<'_>, span: Duration) -> Result<(Tally, Duration)> {
-    let Contender { server, work, connections, pace, .. } = contender;
+    let Contender { server, work, connections, pace, greeted, .. } = contender;
+    let mut streams = [Stream { address: server.address, connections: *connections, pace: *pace, work: &mut **work }];
+    let mut connected = Connected::to(&mut streams)?;
+    if *greeted {
+        connected.greet()?;
+    }
     let before = server.cpu()?;
-    let stream = Stream { address: server.address, connections: *connections, pace: *pace, work: &mut **work };
-    let tally = drive(&mut [stream], span)?.pop().context("no tally")?;
+    let tally = connected.drive(span)?.pop().context("no tally")?;
     Ok((tally, server.cpu()?.saturating_sub(before)))
 }
 
