@@ -254,4 +254,17 @@ mod tests {
         assert!(matches!(red[..], [line] if line.contains("OVER")), "{table}");
         assert!(!report.table(false).contains('\u{1b}'));
     }
+
+    #[test]
+    fn a_peer_that_is_better_than_its_limit_allows_is_red_in_its_own_table() {
+        let over = finding(3.0, 1.0, Limit::RatioAtMost(2.0));
+        let description = Description { version: "1.2.3".into(), ..Description::default() };
+        let report =
+            Report { peers: vec![Beside { name: "somebody", description, findings: vec![over] }], ..Report::default() };
+
+        assert!(!report.holds());
+        let table = report.table(true);
+        assert!(table.contains("beside somebody: 1.2.3"), "{table}");
+        assert!(table.lines().any(|line| line.starts_with("\u{1b}[31m") && line.contains("OVER")), "{table}");
+    }
 }

@@ -17,11 +17,18 @@ use crate::http::Answer;
 use crate::measure::progress;
 use crate::process::Server;
 
+pub use self::express::Express;
 pub use self::latchkey::Latchkey;
+pub use self::pocketbase::PocketBase;
+#[cfg(test)]
+pub use self::rest::Rest;
+pub use self::simplejwt::SimpleJwt;
 
 mod express;
 mod installed;
 mod latchkey;
+mod node;
+mod oidc_provider;
 mod pocketbase;
 mod rest;
 mod simplejwt;
@@ -124,7 +131,7 @@ pub trait Dialect {
 
 /// Everybody whom Latchkey is compared with.
 pub fn all() -> Vec<Box<dyn Peer>> {
-    vec![Box::new(express::Express), Box::new(pocketbase::PocketBase), Box::new(simplejwt::SimpleJwt)]
+    vec![Box::new(Express), Box::new(PocketBase), Box::new(SimpleJwt), Box::new(oidc_provider::OidcProvider)]
 }
 
 /// Those of all that are there; what is missing is said. Errors: one is missing, and none may be.

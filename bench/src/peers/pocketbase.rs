@@ -40,9 +40,14 @@ fn program() -> PathBuf {
     installed::folder(FOLDER).join(".venv/bin/pocketbase")
 }
 
+impl PocketBase {
+    /// For the report, and for its limits.
+    pub const NAME: &str = "PocketBase";
+}
+
 impl Peer for PocketBase {
     fn name(&self) -> &'static str {
-        "PocketBase"
+        Self::NAME
     }
 
     fn rotates(&self) -> bool {
@@ -220,4 +225,19 @@ impl Dialect for Records {
 /// The path of the record of a token's holder; of nobody's, which is answered 404, where it is no token.
 fn own(token: &str) -> String {
     format!("/api/collections/users/records/{}", holder(token).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_names_its_holder_whose_record_is_then_asked_for() {
+        let claims = Claims { collection_id: "users", exp: 1, id: "person1", refreshable: true, r#type: "auth" };
+        let mut request = Vec::new();
+        Records.profile(&mut request, &claims.signed("key"));
+
+        assert!(request.starts_with(b"GET /api/collections/users/records/person1 HTTP/1.1\r\n"));
+        assert_eq!(holder("no token"), None);
+    }
 }

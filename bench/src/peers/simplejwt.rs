@@ -34,9 +34,14 @@ fn environment() -> [(String, String); 1] {
     [("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned())]
 }
 
+impl SimpleJwt {
+    /// For the report, and for its limits.
+    pub const NAME: &str = "simplejwt";
+}
+
 impl Peer for SimpleJwt {
     fn name(&self) -> &'static str {
-        "simplejwt"
+        Self::NAME
     }
 
     fn rotates(&self) -> bool {

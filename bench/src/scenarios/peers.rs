@@ -6,21 +6,30 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use super::Plan;
 use crate::driver::{Pace, Stream, Work, drive};
-use crate::figures::number;
+use crate::figures::{mebibytes, number};
 use crate::measure::{Contender, Turns, alternate};
-use crate::peers::{self, Description, Latchkey, Peer, Prepared};
+use crate::peers::{self, Description, Express, Latchkey, Missing, Peer, PocketBase, Prepared, SimpleJwt};
 use crate::process::Server;
-use crate::report::{Beside, Finding, Limit, Report, Series};
+use crate::report::{Beside, Finding, Limit, Report, Series, Unit};
 use crate::work::spoken::{Calls, Holder, LoggingIn, LoggingOut, Renewing};
 
 /// What Latchkey is set to: every renewal rotates and is on disk before its answer, and no login is turned away.
 const SETTINGS: [(&str, &str); 2] = [("REFRESH_GRACE", "0s"), ("HASH_MAX_WAIT", "60s")];
-/// Accounts of each service, each with a session.
+/// Accounts of each service, each with a session; fewer where the plan has fewer.
 const PEOPLE: usize = 10_000;
+/// What Latchkey may take of a peer's CPU.
+const CPU: [(&str, &str, Limit); 3] = [
+    (Express::NAME, "profile", Limit::RatioAtMost(1.0 / 20.0)),
+    (PocketBase::NAME, "renewal", Limit::RatioAtMost(1.0 / 8.0)),
+    (SimpleJwt::NAME, "renewal", Limit::RatioAtMost(1.0 / 50.0)),
+];
+/// In everything else it is to be no worse than any of them. A login is a hash for everybody, and two runs of the same hashes lie so
+/// far apart.
+const HASHES: f64 = 0.03;
 /// Requests in flight: what each peer bears as it is set up.
 const CONNECTIONS: usize = 64;
 /// Logins in flight for each core: enough that no core waits for the next.
@@ -39,7 +48,8 @@ struct Side {
 impl Side {
     fn start(plan: &Plan, (peer, description): (Box<dyn Peer>, Description)) -> Result<Self> {
         let name = peer.name();
-        let prepared = peer.prepare(&plan.ground, PEOPLE, plan.cost).with_context(|| format!("making {name}"))?;
+        let people = plan.sessions.min(PEOPLE);
+        let prepared = peer.prepare(&plan.ground, people, plan.cost).with_context(|| format!("making {name}"))?;
         let server = prepared.start().with_context(|| format!("starting {name}"))?;
         Ok(Self { peer, description, prepared, server })
     }
@@ -50,10 +60,21 @@ impl Side {
     }
 }
 
+/// Something that all are asked for in turn.
+struct Call {
+    name: &'static str,
+    span: Duration,
+    connections: usize,
+    /// Before a turn begins. Logins are too dear for it, and too slow to show it.
+    greeted: bool,
+    who: fn(&Side) -> bool,
+}
+
 /// Measures it.
 pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     let latchkey = Latchkey { binary: plan.judged_binary()?.path.clone(), settings: SETTINGS.to_vec() };
-    let mut sides = vec![(Box::new(latchkey) as Box<dyn Peer>, Description::default())];
+    let own = latchkey.found().map_err(|Missing(reason)| anyhow!(reason))?;
+    let mut sides = vec![(Box::new(latchkey) as Box<dyn Peer>, own)];
     sides.extend(peers::present()?);
     let sides = sides.into_iter().map(|side| Side::start(plan, side)).collect::<Result<Vec<_>>>()?;
 
@@ -62,22 +83,30 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
         judge(plan, call, &turns, &mut found)?;
         report.turns.extend(turns.iter().flatten().map(|turns| Series::of(call, turns)));
     }
-    for (side, findings) in sides.iter().zip(found).skip(1) {
+    let memory = |side: &Side| side.server.resident().map(mebibytes);
+    let own = memory(sides.first().context("nobody")?)?;
+    for (side, mut findings) in sides.iter().zip(found).skip(1) {
+        findings.push(Finding::new("all", "memory at the end", own, Unit::Mebibytes).beside(memory(side)?));
         let description = side.description.clone();
         report.peers.push(Beside { name: side.peer.name(), description, findings });
     }
-    sides.into_iter().try_for_each(|side| side.server.stop())
+    sides.into_iter().try_for_each(|side| side.server.stop().with_context(|| side.peer.name()))
 }
 
 /// The turns of each side in each call, in the order of the sides; none where it has no such call.
 type Measured = Vec<(&'static str, Vec<Option<Turns>>)>;
 
 fn measured(plan: &Plan, sides: &[Side]) -> Result<Measured> {
-    let all = |_: &Side| true;
+    let call = |name, who| Call { name, span: plan.span, connections: CONNECTIONS, greeted: true, who };
     let mut logins: Vec<_> =
         sides.iter().map(|side| LoggingIn::of(side.prepared.dialect(), side.prepared.accounts())).collect();
-    let in_flight = plan.cores * LOGINS;
-    let login = take_turns("login", plan, (plan.span * LONGER, in_flight), sides, &mut logins, Side::logs_in)?;
+    let hashing = Call {
+        span: plan.span * LONGER,
+        connections: plan.cores * LOGINS,
+        greeted: false,
+        ..call("login", Side::logs_in)
+    };
+    let login = take_turns(plan, &hashing, sides, &mut logins)?;
     for (side, login) in sides.iter().zip(&logins).filter(|(side, _)| side.logs_in()) {
         believed(side, &login.holders).with_context(|| format!("tokens of a login to {}", side.peer.name()))?;
     }
@@ -89,33 +118,29 @@ fn measured(plan: &Plan, sides: &[Side]) -> Result<Measured> {
             Renewing::of(side.prepared.dialect(), side.peer.rotates(), holders)
         })
         .collect();
-    let renewal = take_turns("renewal", plan, (plan.span, CONNECTIONS), sides, &mut renewing, all)?;
+    let renewal = take_turns(plan, &call("renewal", |_| true), sides, &mut renewing)?;
     let mut calls: Vec<_> = sides
         .iter()
         .zip(&renewing)
         .map(|(side, renewing)| Calls::of(side.prepared.dialect(), &renewing.holders))
         .collect();
-    let profile = take_turns("profile", plan, (plan.span, CONNECTIONS), sides, &mut calls, all)?;
+    let profile = take_turns(plan, &call("profile", |_| true), sides, &mut calls)?;
     Ok(vec![("profile", profile), ("renewal", renewal), ("login", login)])
 }
 
-/// Lets those take turns `who` can.
-fn take_turns<W: Work>(
-    call: &'static str,
-    plan: &Plan,
-    (span, connections): (Duration, usize),
-    sides: &[Side],
-    works: &mut [W],
-    who: impl Fn(&Side) -> bool,
-) -> Result<Vec<Option<Turns>>> {
+/// Lets those who have it take turns in a call.
+fn take_turns<W: Work>(plan: &Plan, call: &Call, sides: &[Side], works: &mut [W]) -> Result<Vec<Option<Turns>>> {
     let mut contenders: Vec<Contender<'_>> = sides
         .iter()
         .zip(works)
-        .filter(|(side, _)| who(side))
-        .map(|(side, work)| Contender::new(side.peer.name(), &side.server, work, connections, Pace::Closed))
+        .filter(|(side, _)| (call.who)(side))
+        .map(|(side, work)| Contender {
+            greeted: call.greeted,
+            ..Contender::new(side.peer.name(), &side.server, work, call.connections, Pace::Closed)
+        })
         .collect();
-    let mut turns = alternate(call, plan.rounds, span, &mut contenders, || Ok(()))?.into_iter();
-    Ok(sides.iter().map(|side| if who(side) { turns.next() } else { None }).collect())
+    let mut turns = alternate(call.name, plan.rounds, call.span, &mut contenders, || Ok(()))?.into_iter();
+    Ok(sides.iter().map(|side| if (call.who)(side) { turns.next() } else { None }).collect())
 }
 
 /// Calls once with the tokens of each of these, who logged in, and logs them out again where there is such a call.
@@ -138,13 +163,15 @@ fn once_each(side: &Side, requests: usize, work: &mut dyn Work) -> Result<()> {
 fn judge(plan: &Plan, call: &'static str, turns: &[Option<Turns>], found: &mut [Vec<Finding>]) -> Result<()> {
     let (own, others) = turns.split_first().context("no turns")?;
     let own = own.as_ref().context("no turns of Latchkey")?;
+    let tolerance = if call == "login" { HASHES } else { 0.0 };
     for (other, found) in others.iter().zip(found.iter_mut().skip(1)) {
         let Some(other) = other else { continue };
         let beside = (own, other);
         let cpu = Finding::cpu(call, "CPU per request", beside);
-        found.push(cpu);
-        found.push(plan.limit(Finding::rate(call, "requests", beside), Limit::RatioAtLeast(1.0)));
-        found.push(plan.limit(Finding::p99(call, "p99", beside), Limit::RatioAtMost(1.0)));
+        let limit = CPU.iter().find(|(peer, of, _)| *peer == other.name && *of == call);
+        found.push(limit.map_or(cpu.clone(), |(_, _, limit)| plan.limit(cpu, *limit)));
+        found.push(plan.limit(Finding::rate(call, "requests", beside), Limit::RatioAtLeast(1.0 - tolerance)));
+        found.push(plan.limit(Finding::p99(call, "p99", beside), Limit::RatioAtMost(1.0 + tolerance)));
     }
     Ok(())
 }

@@ -172,3 +172,73 @@ impl Work for LoggingOut<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::answered;
+    use super::*;
+    use crate::peers::Rest;
+
+    const DIALECT: Rest = Rest { changes_passwords: true };
+
+    fn account(username: &str) -> Account {
+        let tokens = Tokens { access: format!("access of {username}"), refresh: format!("refresh of {username}") };
+        Account { username: username.to_owned(), password: String::new(), tokens: Some(tokens) }
+    }
+
+    fn tokens(refresh: &str) -> String {
+        format!(r#"{{"access_token":"another","refresh_token":"{refresh}"}}"#)
+    }
+
+    #[test]
+    fn a_profile_is_its_callers_and_nobody_elses() {
+        let holders = Holder::all(&[account("alice"), account("bob")]);
+        let profile = |username: &str| format!(r#"{{"user":{{"username":"{username}"}}}}"#);
+        let check = |status, username: &str| {
+            let mut work = Calls::of(&DIALECT, &holders);
+            let ticket = work.ask(&mut Vec::new());
+            work.check(ticket, &answered(status, &profile(username), None))
+        };
+
+        assert!(check(200, "alice").is_ok());
+        assert!(check(200, "bob").is_err());
+        assert!(check(401, "alice").is_err());
+    }
+
+    #[test]
+    fn a_renewal_brings_another_token_wherever_it_has_to() {
+        let check = |rotates, status, refresh: &str| {
+            let mut work = Renewing::of(&DIALECT, rotates, Holder::all(&[account("alice")]));
+            let ticket = work.ask(&mut Vec::new());
+            work.check(ticket, &answered(status, &tokens(refresh), None)).map(|()| work)
+        };
+
+        assert!(check(true, 200, "refresh of alice").is_err());
+        assert!(check(false, 200, "refresh of alice").is_ok());
+        assert!(check(true, 401, "a fresh one").is_err());
+        let mut work = check(true, 200, "a fresh one").unwrap();
+        let mut next = Vec::new();
+        work.ask(&mut next);
+        assert!(String::from_utf8(next).unwrap().ends_with(r#"{"refresh_token":"a fresh one"}"#));
+    }
+
+    #[test]
+    fn a_login_brings_a_token_that_nobody_has() {
+        let accounts = [account("alice")];
+        let mut work = LoggingIn::of(&DIALECT, &accounts);
+
+        assert!(work.check(0, &answered(200, &tokens("refresh of alice"), None)).is_err());
+        assert!(work.check(0, &answered(401, "{}", None)).is_err());
+        assert!(work.check(0, &answered(200, &tokens("a fresh one"), None)).is_ok());
+        assert!(work.check(0, &answered(200, &tokens("a fresh one"), None)).is_err());
+        assert_eq!(work.holders.len(), 1);
+    }
+
+    #[test]
+    fn a_logout_that_is_refused_fails_the_run() {
+        let holders = Holder::all(&[account("alice")]);
+
+        assert!(LoggingOut::of(&DIALECT, &holders).check(0, &answered(204, "", None)).is_ok());
+        assert!(LoggingOut::of(&DIALECT, &holders).check(0, &answered(401, "", None)).is_err());
+    }
+}
