@@ -137,13 +137,58 @@ pub fn all() -> Vec<Box<dyn Peer>> {
 /// Those of all that are there; what is missing is said. Errors: one is missing, and none may be.
 pub fn present() -> Result<Vec<(Box<dyn Peer>, Description)>> {
     let required = std::env::var(REQUIRED.0).is_ok_and(|value| value == REQUIRED.1);
-    let mut present = Vec::new();
-    for peer in all() {
+    those_there(all(), required, progress)
+}
+
+fn those_there(
+    peers: Vec<Box<dyn Peer>>,
+    required: bool,
+    mut say: impl FnMut(&str),
+) -> Result<Vec<(Box<dyn Peer>, Description)>> {
+    let mut there = Vec::new();
+    for peer in peers {
         match peer.found() {
-            Ok(description) => present.push((peer, description)),
+            Ok(description) => there.push((peer, description)),
             Err(Missing(reason)) if required => bail!("{}={}, and {}: {reason}", REQUIRED.0, REQUIRED.1, peer.name()),
-            Err(Missing(reason)) => progress(&format!("{} is skipped: {reason}", peer.name())),
+            Err(Missing(reason)) => say(&format!("{} is skipped: {reason}", peer.name())),
         }
     }
-    Ok(present)
+    Ok(there)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A peer that was installed, or was not.
+    struct Somebody(bool);
+
+    impl Peer for Somebody {
+        fn name(&self) -> &'static str {
+            if self.0 { "there" } else { "away" }
+        }
+
+        fn rotates(&self) -> bool {
+            true
+        }
+
+        fn found(&self) -> Result<Description, Missing> {
+            if self.0 { Ok(Description::default()) } else { Err(Missing("run install".to_owned())) }
+        }
+
+        fn prepare(&self, _: &Path, _: usize, _: u32) -> Result<Box<dyn Prepared>> {
+            bail!("nobody asks for it")
+        }
+    }
+
+    #[test]
+    fn a_missing_peer_is_skipped_with_the_reason_or_a_failure_where_none_may_be() {
+        let peers = || -> Vec<Box<dyn Peer>> { vec![Box::new(Somebody(false)), Box::new(Somebody(true))] };
+        let mut said = Vec::new();
+        let there = those_there(peers(), false, |line| said.push(line.to_owned())).unwrap();
+
+        assert!(matches!(&there[..], [(peer, _)] if peer.name() == "there"));
+        assert_eq!(said, ["away is skipped: run install"]);
+        assert!(those_there(peers(), true, |_| ()).is_err());
+    }
 }
