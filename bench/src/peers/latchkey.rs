@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::rest::Rest;
-use super::{Account, Description, Dialect, Missing, Peer, Prepared, Tokens};
+use super::{Account, Description, Dialect, Missing, Peer, Prepared, Tokens, installed};
 use crate::process::{self, Server};
 use crate::seed::{PASSWORD, World};
 
@@ -34,7 +34,7 @@ impl Peer for Latchkey {
 
     fn found(&self) -> Result<Description, Missing> {
         let settings: Vec<String> = self.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let version = installed::version(&self.binary, &["--version"])?;
         Ok(Description { version, settings: settings.join(", "), differs: Vec::new() })
     }
 

@@ -83,7 +83,7 @@ pub trait Peer {
     fn found(&self) -> Result<Description, Missing>;
 
     /// Makes a folder below `ground` with so many accounts in it, each with one session. One hash, of this cost where the
-    /// service has it in plain sight, is everybody's: ten thousand would take an hour.
+    /// service hashes at all, is everybody's: ten thousand would take an hour.
     fn prepare(&self, ground: &Path, people: usize, cost: u32) -> Result<Box<dyn Prepared>>;
 }
 

@@ -1,4 +1,4 @@
-//! Latchkey beside others, each installed, started, seeded and driven the same way ([`peers`](crate::peers)).
+//! Latchkey beside others, each installed, started, seeded and driven the same way ([`crate::peers`]).
 //!
 //! Three calls, in which all take turns on as many accounts over as many connections: logins, renewals, and profiles with the
 //! tokens that the renewals brought. CPU is that of all processes of a service. What a peer does otherwise than Latchkey is
@@ -74,6 +74,16 @@ struct Call {
 pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     let latchkey = Latchkey { binary: plan.judged_binary()?.path.clone(), settings: SETTINGS.to_vec() };
     let own = latchkey.found().map_err(|Missing(reason)| anyhow!(reason))?;
+    report.setting.push((
+        "beside others".to_owned(),
+        format!(
+            "{} with {}; {} accounts each, {CONNECTIONS} connections, {} for logins",
+            own.version,
+            own.settings,
+            plan.sessions.min(PEOPLE),
+            plan.cores * LOGINS
+        ),
+    ));
     let mut sides = vec![(Box::new(latchkey) as Box<dyn Peer>, own)];
     sides.extend(peers::present()?);
     let sides = sides.into_iter().map(|side| Side::start(plan, side)).collect::<Result<Vec<_>>>()?;
