@@ -1,4 +1,4 @@
-//! Latchkey beside others, each installed, started, seeded and driven the same way ([`peers`](crate::peers)).
+//! Latchkey beside others, each installed, started, seeded and driven the same way ([`crate::peers`]).
 //!
 //! Three calls, in which all take turns on as many accounts over as many connections: logins, renewals, and profiles with the
 //! tokens that the renewals brought. CPU is that of all processes of a service. What a peer does otherwise than Latchkey is
