@@ -36,22 +36,37 @@ impl Answer<'_> {
 
 /// The first answer in `bytes` and how many of them it takes; none while it is not all there.
 pub fn parse(bytes: &[u8]) -> Result<Option<(Answer<'_>, usize)>> {
+    let Some(Parsed { answer, taken, closes }) = read(bytes)? else { return Ok(None) };
+    ensure!(!closes, "the server gave the connection up with {}", answer.status);
+    Ok(Some((answer, taken)))
+}
+
+/// The same, for who asks once and counts nothing; and whether the server gives the connection up.
+pub fn parse_last(bytes: &[u8]) -> Result<Option<(Answer<'_>, bool)>> {
+    Ok(read(bytes)?.map(|Parsed { answer, closes, .. }| (answer, closes)))
+}
+
+struct Parsed<'buffer> {
+    answer: Answer<'buffer>,
+    taken: usize,
+    closes: bool,
+}
+
+fn read(bytes: &[u8]) -> Result<Option<Parsed<'_>>> {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut head = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(head_length) = head.parse(bytes)? else { return Ok(None) };
     let status = head.code.unwrap_or_default();
     let mut length = None;
     let mut retry_after = None;
+    let mut closes = false;
     for header in head.headers {
         if header.name.eq_ignore_ascii_case("content-length") {
             length = Some(std::str::from_utf8(header.value)?.parse()?);
         } else if header.name.eq_ignore_ascii_case("retry-after") {
             retry_after = Some(std::str::from_utf8(header.value)?.parse()?);
         } else if header.name.eq_ignore_ascii_case("connection") {
-            ensure!(
-                header.value.eq_ignore_ascii_case(b"keep-alive"),
-                "the server gave the connection up with {status}"
-            );
+            closes = !header.value.eq_ignore_ascii_case(b"keep-alive");
         }
     }
     let length: usize = match length {
@@ -61,10 +76,8 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Answer<'_>, usize)>> {
         None => bail!("an answer {status} without a length"),
     };
     let Some(body) = bytes.get(head_length..head_length.saturating_add(length)) else { return Ok(None) };
-    Ok(Some((
-        Answer { status, head: bytes.get(..head_length).unwrap_or_default(), body, retry_after },
-        head_length + length,
-    )))
+    let answer = Answer { status, head: bytes.get(..head_length).unwrap_or_default(), body, retry_after };
+    Ok(Some(Parsed { answer, taken: head_length + length, closes }))
 }
 
 /// The media type of nearly all bodies here.
@@ -118,6 +131,15 @@ mod tests {
         let (answer, taken) = parse(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().unwrap();
 
         assert_eq!((answer.status, answer.body, taken), (204, &b""[..], 27));
+    }
+
+    #[test]
+    fn who_asks_once_is_told_that_the_connection_is_given_up() {
+        for (header, closed) in [("", false), ("connection: keep-alive\r\n", false), ("connection: close\r\n", true)] {
+            let bytes = format!("HTTP/1.1 401 Unauthorized\r\n{header}content-length: 0\r\n\r\n");
+            let (answer, closes) = parse_last(bytes.as_bytes()).unwrap().unwrap();
+            assert_eq!((answer.status, closes), (401, closed), "{header}");
+        }
     }
 
     #[test]

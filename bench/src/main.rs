@@ -8,9 +8,11 @@
 //! - [`driver`]: offers requests; [`tally`]: what it saw; [`work`]: which, and what must be answered; [`http`]: their bytes
 //! - [`process`]: servers, and the [`group`] of processes that each is; [`peers`]: the ones that others make; [`seed`]: databases with people in them, and their [`keys`]; [`ground`]: where
 //!   those are; [`disk`]
+//! - [`correctness`]: who is logged out wrongly and which thief stays, here and elsewhere
 //! - [`baseline`]: the bare server, and bcrypt alone
 
 mod baseline;
+mod correctness;
 mod disk;
 mod driver;
 mod figures;
@@ -107,6 +109,8 @@ enum Scenario {
     Idle,
     /// Keys that change under load: not one refused request
     Rotation,
+    /// Who is logged out wrongly, and which thief stays: no measurement, and not part of all. With --peers: theirs beside it
+    Correctness,
 }
 
 /// What the bench starts of itself.
@@ -188,14 +192,16 @@ fn bench(arguments: &Arguments) -> Result<bool> {
     if let Some(file) = &arguments.plot {
         plot::draw(&report, file)?;
     }
+    report.correctness.as_ref().map_or(Ok(()), correctness::judge)?;
     Ok(report.holds())
 }
 
 fn run_scenarios(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Result<()> {
-    let all =
+    let measured =
         [Scenario::Idle, Scenario::Profile, Scenario::Renewal, Scenario::Login, Scenario::Flood, Scenario::Rotation];
-    for scenario in all {
-        let everything = arguments.scenarios.is_empty() && !arguments.peers;
+    // Correctness measures nothing, and is played where it is named.
+    for scenario in measured.into_iter().chain([Scenario::Correctness]) {
+        let everything = arguments.scenarios.is_empty() && !arguments.peers && measured.contains(&scenario);
         if !everything && !arguments.scenarios.contains(&scenario) {
             continue;
         }
@@ -206,9 +212,14 @@ fn run_scenarios(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Res
             Scenario::Login => login::run(plan, report)?,
             Scenario::Flood => flood::run(plan, report)?,
             Scenario::Rotation => rotation::run(plan, report)?,
+            Scenario::Correctness => {
+                let size = correctness::Size::of(arguments.smoke);
+                report.correctness = Some(correctness::run(plan, size, arguments.peers)?);
+            }
         }
     }
-    if arguments.peers {
+    // With correctness alone beside it, the peers are those of its table.
+    if arguments.peers && arguments.scenarios != [Scenario::Correctness] {
         scenarios::peers::run(plan, report)?;
     }
     Ok(())

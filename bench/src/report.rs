@@ -7,6 +7,7 @@ use std::io::IsTerminal as _;
 
 use serde::Serialize;
 
+use crate::correctness::Results;
 use crate::figures::quantile_ms;
 use crate::measure::{Round, Turns};
 use crate::peers::Description;
@@ -22,6 +23,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What Latchkey is beside others.
     pub peers: Vec<Beside>,
+    /// Who is logged out wrongly and which thief stays, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correctness: Option<Results>,
     /// Who was how fast in which round.
     pub turns: Vec<Series>,
 }

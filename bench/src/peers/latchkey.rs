@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use super::installed::version;
 use super::rest::Rest;
-use super::{Account, Description, Dialect, Missing, Peer, Prepared, Tokens, installed};
+use super::{Account, Description, Dialect, Missing, Peer, Prepared, Tokens};
 use crate::process::{self, Server};
 use crate::seed::{PASSWORD, World};
 
@@ -34,7 +35,7 @@ impl Peer for Latchkey {
 
     fn found(&self) -> Result<Description, Missing> {
         let settings: Vec<String> = self.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let version = installed::version(&self.binary, &["--version"])?;
+        let version = version(&self.binary, &["--version"])?;
         Ok(Description { version, settings: settings.join(", "), differs: Vec::new() })
     }
 

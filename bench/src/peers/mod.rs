@@ -94,7 +94,6 @@ pub trait Prepared {
     fn start(&self) -> Result<Server>;
 
     /// Its folder: all that it keeps. It goes with this value.
-    #[expect(dead_code, reason = "for whoever makes backups of it")]
     fn directory(&self) -> &Path;
 
     /// Who has an account.
@@ -105,7 +104,7 @@ pub trait Prepared {
 }
 
 /// How a service is spoken to: requests as bytes, and answers as what a check needs.
-pub trait Dialect {
+pub trait Dialect: Sync {
     /// Writes a login; false where it is no call.
     fn login(&self, request: &mut Vec<u8>, account: &Account) -> bool;
 
@@ -119,7 +118,6 @@ pub trait Dialect {
     fn logout(&self, request: &mut Vec<u8>, tokens: &Tokens) -> bool;
 
     /// Writes a change of the password; false where there is none.
-    #[expect(dead_code, reason = "for whoever looks at what a change ends")]
     fn password_change(&self, request: &mut Vec<u8>, tokens: &Tokens, account: &Account, new: &str) -> bool;
 
     /// What a login brought, or a renewal of what was held `before`. Errors: the answer is none of the expected kind.

@@ -21,6 +21,9 @@ pub fn of(report: &Report, coloured: bool) -> String {
     for peer in &report.peers {
         beside(&mut text, peer, coloured);
     }
+    if let Some(correctness) = &report.correctness {
+        write!(text, "\n{}", correctness.table()).ok();
+    }
     text
 }
 
