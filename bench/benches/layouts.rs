@@ -237,7 +237,7 @@ fn schema(layout: &Layout) -> String {
 /// Of the table of sessions and its indexes, and of all, in bytes for each session.
 fn sizes(path: &Path, sessions: u32) -> (f64, f64) {
     let connection = Connection::open(path).expect("a database");
-    let own: u64 = connection
+    let own: i64 = connection
         .query_row(
             "SELECT sum(pgsize) FROM dbstat WHERE aggregate = TRUE AND name IN
              (SELECT name FROM sqlite_schema WHERE tbl_name = 'sessions')",
@@ -246,7 +246,7 @@ fn sizes(path: &Path, sessions: u32) -> (f64, f64) {
         )
         .expect("the size of a table");
     let each = |bytes: u64| f64::from(u32::try_from(bytes >> 10).expect("below 4 TiB")) * 1024.0 / f64::from(sessions);
-    (each(own), each(fs::metadata(path).expect("a file").len()))
+    (each(own.unsigned_abs()), each(fs::metadata(path).expect("a file").len()))
 }
 
 /// A database that is renewed in.
