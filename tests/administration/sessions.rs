@@ -91,10 +91,10 @@ async fn a_client_cannot_steer_the_terminal_of_whoever_lists_its_session() {
     let writer = rusqlite::Connection::open(place.path().join("data/latchkey.db")).unwrap();
     writer
         .execute_batch(
-            "INSERT INTO sessions (id, user_id, epoch, current_generation, parent_generation, created_at,
+            "INSERT INTO user_agents (text) VALUES ('a' || char(0x202e) || 'b' || char(27) || '[2J');
+             INSERT INTO sessions (id, user_id, epoch, current_generation, parent_generation, created_at,
                                    idle_expires_at, absolute_expires_at, user_agent)
-             SELECT randomblob(16), id, epoch, 1, 0, 0, 9e12, 9e12, 'a' || char(0x202e) || 'b' || char(27) || '[2J'
-             FROM users",
+             SELECT randomblob(16), id, epoch, 1, 0, 0, 9e12, 9e12, last_insert_rowid() FROM users",
         )
         .unwrap();
 

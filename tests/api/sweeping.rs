@@ -161,7 +161,7 @@ async fn with_a_long_table() -> TestServer {
     let mut rows = server.rows_to_change();
     let filling = rows.transaction().unwrap();
     let copy = "INSERT INTO sessions SELECT ?1, user_id, epoch, 1, 0, NULL, created_at, idle_expires_at,
-                absolute_expires_at, ?2, NULL, NULL, NULL, transport FROM sessions WHERE id = ?3";
+                absolute_expires_at, ?2, NULL, NULL, NULL, transport, NULL, NULL, NULL FROM sessions WHERE id = ?3";
     let session: Uuid = login.session_id.parse().unwrap();
     // Their ids are before every real one.
     for number in 1..=700 {

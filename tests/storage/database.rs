@@ -198,6 +198,12 @@ impl Database {
         self.wait(self.storage.sweep()).unwrap()
     }
 
+    /// What the client of the one session of which this holds called itself.
+    pub fn user_agent(&self, condition: &str) -> Option<String> {
+        let named = "SELECT a.text FROM sessions s LEFT JOIN user_agents a ON a.id = s.user_agent WHERE";
+        self.engine.text(&format!("{named} {condition}"))
+    }
+
     /// How many rows a table has.
     pub fn count(&self, table: &str) -> i64 {
         self.engine.number(&format!("SELECT count(*) FROM {table}"))
@@ -273,6 +279,11 @@ pub fn new_session(account: &Account, user_agent: &str) -> NewSession {
 /// A client with this user agent, at the suite's address.
 pub fn client(user_agent: &str) -> Client {
     Client { user_agent: Some(UserAgent::of(user_agent.as_bytes())), ip: Some([192, 0, 2, 1].into()) }
+}
+
+/// What is true of the row of a session that such a client opens.
+pub fn opened_by(user_agent: &str) -> String {
+    format!("NEW.user_agent = (SELECT id FROM user_agents WHERE text = '{user_agent}')")
 }
 
 /// A request that does not have to wait: no time of asking is later than the transaction's.

@@ -5,8 +5,8 @@ use latchkey::storage::{SessionOperation, UserOperation};
 use latchkey::tokens::revocation::Ended;
 
 use crate::database::{
-    Database, WINDOW, creation, deleting, disabling, endings, giving, hash, logout, new_session, opening_from,
-    presenting, told,
+    Database, WINDOW, creation, deleting, disabling, endings, giving, hash, logout, new_session, opened_by,
+    opening_from, presenting, told,
 };
 use crate::engine::Engine;
 
@@ -90,7 +90,7 @@ fn a_session_that_cannot_be_opened_leaves_the_old_hash(engine: Box<dyn Engine>) 
     let (alice, bob) = (db.account("alice"), db.account("bob"));
     let mut session = new_session(&alice, "broken");
     session.stronger_hash = Some(hash("a stronger hash"));
-    db.engine.break_statements("sessions", "INSERT", "NEW.user_agent = 'broken'");
+    db.engine.break_statements("sessions", "INSERT", &opened_by("broken"));
 
     let done = db.sessions(vec![
         opening_from(&bob, "phone"),
@@ -114,7 +114,7 @@ fn a_password_change_that_fails_half_way_changes_nothing(engine: Box<dyn Engine>
 fn a_password_change_that_cannot_open_a_session_changes_nothing(engine: Box<dyn Engine>) {
     let db = Database::on(engine);
     let alice = db.account("alice");
-    db.engine.break_statements("sessions", "INSERT", "NEW.user_agent = 'password change'");
+    db.engine.break_statements("sessions", "INSERT", &opened_by("password change"));
     fails_half_way(&db, db.password_change(&alice, "another hash"));
 }
 

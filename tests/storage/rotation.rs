@@ -189,7 +189,7 @@ fn rotations_add_no_rows(engine: Box<dyn Engine>) {
 
 /// Where the session's last rotation came from, by its row.
 fn last_client(db: &Database) -> (Option<String>, Option<String>) {
-    (db.engine.text("SELECT user_agent FROM sessions"), db.engine.text("SELECT ip FROM sessions"))
+    (db.user_agent("TRUE"), db.engine.text("SELECT ip FROM sessions"))
 }
 
 fn a_rotation_notes_who_renewed_and_what_is_held_or_replayed_does_not(engine: Box<dyn Engine>) {

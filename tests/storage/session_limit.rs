@@ -6,7 +6,7 @@ use latchkey::tokens::refresh::SessionId;
 use latchkey::tokens::revocation::Ended;
 
 use crate::database::{
-    DAY, Database, endings, hash, logout, new_session, opening, opening_from, presenting, told, usual_rules,
+    DAY, Database, endings, hash, logout, new_session, opened_by, opening, opening_from, presenting, told, usual_rules,
 };
 use crate::engine::Engine;
 
@@ -165,7 +165,7 @@ fn an_opening_that_fails_makes_no_room(engine: Box<dyn Engine>) {
     let db = Database::under(at_most(1), engine);
     let alice = db.account("alice");
     let session = db.session(&alice).session;
-    db.engine.break_statements("sessions", "INSERT", "NEW.user_agent = 'broken'");
+    db.engine.break_statements("sessions", "INSERT", &opened_by("broken"));
 
     let done = db.sessions(vec![opening_from(&alice, "broken")]);
 

@@ -18,8 +18,20 @@ const MARK: KeyRingMark = KeyRingMark { holds_keys: true, changed_at: Some(Times
 
 /// Takes back what every migration did but the first.
 pub const BACK_TO_THE_FIRST_SCHEMA: &str = "
-    ALTER TABLE sessions DROP COLUMN transport;
-    DROP INDEX live_sessions_by_user;
+    DROP TRIGGER users_change;
+    DROP TRIGGER users_go;
+    CREATE TABLE former_sessions (
+        id BLOB NOT NULL PRIMARY KEY, user_id BLOB NOT NULL, epoch INTEGER NOT NULL, current_generation INTEGER NOT NULL,
+        parent_generation INTEGER NOT NULL, rotated_at INTEGER, created_at INTEGER NOT NULL, idle_expires_at INTEGER NOT NULL,
+        absolute_expires_at INTEGER NOT NULL, ended_at INTEGER, end_reason TEXT, user_agent TEXT, ip TEXT
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO former_sessions
+    SELECT s.id, user_id, epoch, current_generation, parent_generation, rotated_at, created_at, idle_expires_at,
+           absolute_expires_at, ended_at, end_reason, text, ip
+    FROM sessions s LEFT JOIN user_agents a ON a.id = user_agent;
+    DROP TABLE sessions;
+    DROP TABLE user_agents;
+    ALTER TABLE former_sessions RENAME TO sessions;
     DROP INDEX enabled_admins;
     ALTER TABLE service DROP COLUMN endings_kept_for;
     ALTER TABLE service DROP COLUMN longer_kept_for;
@@ -102,6 +114,8 @@ fn a_database_of_the_first_schema_is_brought_up_to_date_with_all_that_is_in_it()
     let db = db.reopened(clock);
 
     assert_eq!(db.live(&alice).len(), 1);
+    assert_eq!(db.engine.text("SELECT text || sessions FROM user_agents").as_deref(), Some("phone1"));
+    assert_eq!(db.engine.text("SELECT username || roles FROM sessions").as_deref(), Some("aliceuser"));
     assert_eq!(db.present(session, 1), "granted 2");
     assert_eq!(db.engine.number("SELECT transport FROM sessions"), 0, "its client keeps its tokens itself");
     let index = |name| db.engine.number(&format!("SELECT count(*) FROM sqlite_schema WHERE name = '{name}'"));

@@ -13,8 +13,9 @@ use crate::tokens::refresh::SessionId;
 /// All of them, the one that was used last first.
 const LIST: &str = "
     SELECT s.id, s.created_at, coalesce(s.rotated_at, s.created_at) AS last_used_at,
-           min(s.idle_expires_at, s.absolute_expires_at) AS expires_at, s.user_agent, s.ip
+           min(s.idle_expires_at, s.absolute_expires_at) AS expires_at, a.text, s.ip
     FROM users u CROSS JOIN sessions s ON s.user_id = u.id AND s.epoch = u.epoch
+    LEFT JOIN user_agents a ON a.id = s.user_agent
     WHERE u.id = ?1 AND u.disabled = 0 AND s.ended_at IS NULL
       AND s.idle_expires_at > ?2 AND s.absolute_expires_at > ?2
     ORDER BY last_used_at DESC, s.id DESC";

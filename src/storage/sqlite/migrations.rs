@@ -12,7 +12,7 @@ use super::open::OpenError;
 use crate::clock::Clock;
 
 /// Numbered from 1, never changed once released.
-pub(super) const MIGRATIONS: [(&str, &str); 8] = [
+pub(super) const MIGRATIONS: [(&str, &str); 9] = [
     ("0001_initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
     ("0002_live_sessions", include_str!("../../../migrations/sqlite/0002_live_sessions.sql")),
     ("0003_enabled_admins", include_str!("../../../migrations/sqlite/0003_enabled_admins.sql")),
@@ -21,6 +21,7 @@ pub(super) const MIGRATIONS: [(&str, &str); 8] = [
     ("0006_key_ring", include_str!("../../../migrations/sqlite/0006_key_ring.sql")),
     ("0007_session_transport", include_str!("../../../migrations/sqlite/0007_session_transport.sql")),
     ("0008_clients", include_str!("../../../migrations/sqlite/0008_clients.sql")),
+    ("0009_one_row", include_str!("../../../migrations/sqlite/0009_one_row.sql")),
 ];
 
 /// Before anything is written: a newer schema is another program's. Answers with the one that was found; 0 is none.

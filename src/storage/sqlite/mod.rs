@@ -54,6 +54,7 @@ mod reader;
 mod revocations;
 mod sessions;
 mod sweep;
+mod user_agents;
 mod users;
 
 /// What the engine needs to know of the settings.

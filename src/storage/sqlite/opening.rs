@@ -8,9 +8,9 @@ use rusqlite::params;
 
 use super::batch::{Applied, Unit};
 use super::sessions::{end, new_id, transport_column};
-use super::{attempts, live, users};
+use super::{attempts, live, user_agents, users};
 use crate::storage::client::InlineText;
-use crate::storage::{Account, Client, EndReason, NewSession, SessionOutcome, UserAgent};
+use crate::storage::{Account, Client, EndReason, NewSession, SessionOutcome};
 use crate::throttle::Settlement;
 use crate::tokens::grant::{Grant, Transport};
 use crate::tokens::refresh::{Generation, SessionId};
@@ -41,16 +41,18 @@ fn make_room(unit: &mut Unit<'_>, account: &Account) -> Applied<Vec<SessionId>> 
     Ok(surplus)
 }
 
-/// Begins a session of the account, as it is now. One statement.
+/// Begins a session of the account, as it is now. Up to three statements.
 pub(super) fn begin(unit: &Unit<'_>, account: Account, client: &Client, transport: Transport) -> Applied<Grant> {
     let session = SessionId(new_id(unit.now));
     let absolute_expires_at = unit.now.plus(unit.rules.session_ttl);
     let idle_expires_at = unit.now.plus(unit.rules.rotation.idle_ttl).min(absolute_expires_at);
+    let user_agent = user_agents::number(unit, client.user_agent.as_ref())?;
     unit.connection
         .prepare_cached(
             "INSERT INTO sessions (id, user_id, epoch, current_generation, parent_generation, created_at,
-                                   idle_expires_at, absolute_expires_at, user_agent, ip, transport)
-             VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10)",
+                                   idle_expires_at, absolute_expires_at, user_agent, ip, transport,
+                                   user_version, username, roles)
+             VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?
         .execute(params![
             session.0,
@@ -60,9 +62,12 @@ pub(super) fn begin(unit: &Unit<'_>, account: Account, client: &Client, transpor
             unit.now.as_millis(),
             idle_expires_at.as_millis(),
             absolute_expires_at.as_millis(),
-            client.user_agent.as_ref().map(UserAgent::as_str),
+            user_agent,
             client.address().as_ref().map(InlineText::as_str),
             transport_column(transport),
+            account.principal.version.0,
+            account.principal.username.as_str(),
+            users::joined(&account.principal.roles),
         ])?;
     Ok(Grant {
         session,

@@ -1,12 +1,15 @@
 //! Presenting a token, and ending a session.
 //!
-//! Fills `tokens::rotation`'s types from the rows, and writes the verdict, or only tells it. Decides nothing itself.
+//! Fills `tokens::rotation`'s types from the rows, and writes the verdict, or only tells it. Decides nothing itself. A renewal
+//! reads and writes one row (docs/adr/0016): it holds a copy of what must be known of the user, which the database takes away
+//! with any change of them.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
 use super::batch::{Applied, Operation, Refusal, Unit};
-use super::{opening, users};
+use super::{opening, user_agents, users};
 use crate::clock::Timestamp;
 use crate::error::{Error, GrantRefusal};
 use crate::storage::client::InlineText;
@@ -34,11 +37,13 @@ impl Operation for SessionOperation {
     }
 }
 
-/// A session's row with its user's.
+/// A session's row, and what is known of its user: from the same row where it holds a copy.
 struct Stored {
     owner: UserId,
     session: rotation::Session,
     user: Option<(rotation::User, Principal)>,
+    is_user_copied: bool,
+    user_agent: Option<UserAgent>,
 }
 
 fn rotate(unit: &mut Unit<'_>, presented: Presented, asked_at: Timestamp, client: &Client) -> Applied<SessionOutcome> {
@@ -66,11 +71,15 @@ fn rotate(unit: &mut Unit<'_>, presented: Presented, asked_at: Timestamp, client
         Verdict::Rotate(advance) | Verdict::Reissue(advance) => Some(advance),
     };
     // Every verdict that gets here was made of a session and its user.
-    let Some(Stored { session, user: Some((_, principal)), .. }) = stored else {
+    let Some(Stored { session, user: Some((_, principal)), is_user_copied, user_agent, .. }) = stored else {
         return Err(Error::InvalidGrant(GrantRefusal::Unknown).into());
     };
     if let Some(advance) = &advance {
-        write_advance(unit, presented.session, advance, client)?;
+        if is_user_copied && user_agent == client.user_agent {
+            write_advance(unit, presented.session, advance, client)?;
+        } else {
+            write_advance_anew(unit, presented.session, advance, client, &principal)?;
+        }
     }
     Ok(SessionOutcome::Granted(Grant {
         session: presented.session,
@@ -83,11 +92,12 @@ fn rotate(unit: &mut Unit<'_>, presented: Presented, asked_at: Timestamp, client
     }))
 }
 
+/// What nearly every renewal changes.
 fn write_advance(unit: &Unit<'_>, session: SessionId, advance: &Advance, client: &Client) -> Applied<()> {
     unit.connection
         .prepare_cached(
             "UPDATE sessions SET current_generation = ?2, parent_generation = ?3, rotated_at = ?4, idle_expires_at = ?5,
-                                 user_agent = ?6, ip = ?7
+                                 ip = ?6
              WHERE id = ?1",
         )?
         .execute(params![
@@ -96,10 +106,35 @@ fn write_advance(unit: &Unit<'_>, session: SessionId, advance: &Advance, client:
             advance.parent.number(),
             advance.rotated_at.as_millis(),
             advance.idle_expires_at.as_millis(),
-            client.user_agent.as_ref().map(UserAgent::as_str),
             client.address().as_ref().map(InlineText::as_str),
         ])?;
     Ok(())
+}
+
+/// The same, where the client calls itself something else by now, or the copy of the user is gone because they changed.
+fn write_advance_anew(
+    unit: &mut Unit<'_>,
+    session: SessionId,
+    advance: &Advance,
+    client: &Client,
+    user: &Principal,
+) -> Applied<()> {
+    unit.atomically(|unit| {
+        write_advance(unit, session, advance, client)?;
+        let user_agent = user_agents::number(unit, client.user_agent.as_ref())?;
+        unit.connection
+            .prepare_cached(
+                "UPDATE sessions SET user_agent = ?2, user_version = ?3, username = ?4, roles = ?5 WHERE id = ?1",
+            )?
+            .execute(params![
+                session.0,
+                user_agent,
+                user.version.0,
+                user.username.as_str(),
+                users::joined(&user.roles)
+            ])?;
+        Ok(())
+    })
 }
 
 /// Ends a session and the access tokens of it; says which it was, if nothing had ended it before, be it by itself or with all
@@ -110,7 +145,7 @@ pub(super) fn end(unit: &mut Unit<'_>, session: SessionId, reason: EndReason) ->
         let ended = unit
             .connection
             .prepare_cached(
-                "UPDATE sessions SET ended_at = ?2, end_reason = ?3
+                "UPDATE sessions SET ended_at = ?2, end_reason = ?3, user_version = NULL, username = NULL, roles = NULL
                  WHERE id = ?1 AND ended_at IS NULL AND epoch = (SELECT epoch FROM users WHERE id = sessions.user_id)
                  RETURNING user_id, transport",
             )?
@@ -199,16 +234,21 @@ pub(super) fn renewable(
     }
 }
 
+/// The session's row alone, and its user's where it has no copy of them.
 fn load(connection: &Connection, session: SessionId) -> Applied<Option<Stored>> {
-    connection
+    let stored = connection
         .prepare_cached(
             "SELECT s.user_id, s.epoch, s.current_generation, s.parent_generation, s.rotated_at, s.idle_expires_at,
-                    s.absolute_expires_at, s.ended_at IS NOT NULL, u.epoch, u.disabled, u.version, u.username, u.roles
-             FROM sessions s LEFT JOIN users u ON u.id = s.user_id WHERE s.id = ?1",
+                    s.absolute_expires_at, s.ended_at IS NOT NULL, s.user_version, s.username, s.roles, a.text
+             FROM sessions s LEFT JOIN user_agents a ON a.id = s.user_agent WHERE s.id = ?1",
         )?
         .query_row([session.0], |row| Ok(stored(row)))
         .optional()?
-        .transpose()
+        .transpose()?;
+    match stored {
+        Some(stored) if stored.user.is_none() => Ok(Some(Stored { user: user(connection, stored.owner)?, ..stored })),
+        stored => Ok(stored),
+    }
 }
 
 fn stored(row: &Row<'_>) -> Applied<Stored> {
@@ -222,19 +262,31 @@ fn stored(row: &Row<'_>) -> Applied<Stored> {
         absolute_expires_at: Timestamp::from_millis(row.get(6)?),
         ended: row.get(7)?,
     };
-    let user = match row.get::<_, Option<i64>>(8)? {
+    let user = match row.get::<_, Option<_>>(8)? {
         None => None,
-        Some(epoch) => Some((
-            rotation::User { epoch: Epoch(epoch), disabled: row.get(9)? },
-            Principal {
-                id: owner,
-                version: Version(row.get(10)?),
-                username: users::stored_name(row.get_ref(11)?)?,
-                roles: users::stored_roles(row.get_ref(12)?)?,
-            },
+        // A copy stands only while its user is enabled and of the session's epoch.
+        Some(version) => Some((
+            rotation::User { epoch: session.epoch, disabled: false },
+            principal(owner, Version(version), row.get_ref(9)?, row.get_ref(10)?)?,
         )),
     };
-    Ok(Stored { owner, session, user })
+    let user_agent = row.get_ref(11)?.as_str_or_null()?.map(|text| UserAgent::of(text.as_bytes()));
+    Ok(Stored { owner, session, is_user_copied: user.is_some(), user, user_agent })
+}
+
+fn user(connection: &Connection, id: UserId) -> Applied<Option<(rotation::User, Principal)>> {
+    connection
+        .prepare_cached("SELECT epoch, disabled, version, username, roles FROM users WHERE id = ?1")?
+        .query_row([id.0], |row| {
+            let user = rotation::User { epoch: Epoch(row.get(0)?), disabled: row.get(1)? };
+            Ok(principal(id, Version(row.get(2)?), row.get_ref(3)?, row.get_ref(4)?).map(|principal| (user, principal)))
+        })
+        .optional()?
+        .transpose()
+}
+
+fn principal(id: UserId, version: Version, username: ValueRef<'_>, roles: ValueRef<'_>) -> Applied<Principal> {
+    Ok(Principal { id, version, username: users::stored_name(username)?, roles: users::stored_roles(roles)? })
 }
 
 /// A UUIDv7 of the transaction's time: rows of one time lie side by side in the tree.

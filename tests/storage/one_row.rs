@@ -1,0 +1,252 @@
+//! A renewal reads one row: the copy of the user in it is never another than the user, and no user agent is kept for nobody.
+//!
+//! A history of everything that can be done to a few people and their sessions, and after each step a look at all rows.
+
+use std::time::Duration;
+
+use latchkey::storage::{Account, EndReason, SessionOperation, SessionOutcome};
+use latchkey::tokens::principal::Role;
+use latchkey::tokens::refresh::SessionId;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use crate::database::{
+    DAY, Database, client, deleting, disabling, ending_all, giving, granted, logout, opening_from, presenting_from,
+    strict_rules, told,
+};
+use crate::engine::Engine;
+
+every_engine![
+    no_history_leaves_a_copy_that_is_not_its_user_or_a_user_agent_that_nobody_names,
+    the_renewal_after_a_role_change_grants_the_new_roles_and_copies_them,
+    a_deleted_account_leaves_its_name_in_no_row,
+    a_user_who_is_changed_past_the_service_is_another_to_the_next_renewal,
+    a_user_agent_is_stored_once_and_goes_with_the_last_that_names_it,
+    what_a_renewal_writes_of_a_user_agent_it_takes_back_where_the_rest_fails,
+];
+
+/// Copies that are not what their user is: of nobody, of somebody disabled or of another epoch or version, or of the ended.
+const WRONG_COPIES: &str = "
+    SELECT count(*) FROM sessions s LEFT JOIN users u ON u.id = s.user_id
+    WHERE s.username IS NOT NULL
+      AND (u.id IS NULL OR u.disabled OR u.epoch <> s.epoch OR s.ended_at IS NOT NULL
+           OR u.version <> s.user_version OR u.username <> s.username OR u.roles <> s.roles)";
+
+/// Texts whose number of sessions is another than is written, or none.
+const WRONG_COUNTS: &str = "
+    SELECT count(*) FROM user_agents a
+    WHERE a.sessions <> (SELECT count(*) FROM sessions s WHERE s.user_agent = a.id) OR a.sessions = 0";
+
+/// Sessions that name a text that is gone.
+const DANGLING: &str =
+    "SELECT count(*) FROM sessions WHERE user_agent IS NOT NULL AND user_agent NOT IN (SELECT id FROM user_agents)";
+
+const COPIES: &str = "SELECT count(*) FROM sessions WHERE username IS NOT NULL";
+
+const AGENTS: [&str; 3] = ["phone", "tablet", "laptop"];
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Open { person: usize, agent: usize },
+    Renew { session: usize, agent: usize },
+    Logout { session: usize },
+    SetRoles { person: usize, admin: bool },
+    Disable { person: usize, disabled: bool },
+    EndAll { person: usize },
+    Delete { person: usize },
+    Sweep,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (person, session, agent) = (|| 0..3_usize, || any::<usize>(), || 0..AGENTS.len());
+    prop_oneof![
+        4 => (person(), agent()).prop_map(|(person, agent)| Step::Open { person, agent }),
+        8 => (session(), agent()).prop_map(|(session, agent)| Step::Renew { session, agent }),
+        2 => session().prop_map(|session| Step::Logout { session }),
+        2 => (person(), any::<bool>()).prop_map(|(person, admin)| Step::SetRoles { person, admin }),
+        2 => (person(), any::<bool>()).prop_map(|(person, disabled)| Step::Disable { person, disabled }),
+        1 => person().prop_map(|person| Step::EndAll { person }),
+        1 => person().prop_map(|person| Step::Delete { person }),
+        1 => Just(Step::Sweep),
+    ]
+}
+
+/// People, their sessions and the generation that each was last given.
+struct History {
+    db: Database,
+    people: Vec<Account>,
+    sessions: Vec<(SessionId, u32)>,
+}
+
+impl History {
+    fn begin(db: Database) -> Self {
+        let people = ["alice", "bob", "carol"].map(|name| db.account(name)).into();
+        Self { db, people, sessions: Vec::new() }
+    }
+
+    fn walk(&mut self, step: Step) {
+        match step {
+            Step::Open { person, agent } => {
+                // By name: what a login would have read just now.
+                let name = self.people[person].principal.username.as_str().to_owned();
+                let Some(account) = self.db.find(&name) else { return };
+                if let Ok(SessionOutcome::Opened { grant, .. }) = self.one(opening_from(&account, AGENTS[agent])) {
+                    self.sessions.push((grant.session, 1));
+                }
+            }
+            Step::Renew { session, agent } => {
+                let Some((number, (session, generation))) = self.picked(session) else { return };
+                let granted = self.one(presenting_from(session, generation, client(AGENTS[agent])));
+                if let Ok(SessionOutcome::Granted(grant)) = granted {
+                    self.sessions[number].1 = grant.generation.number();
+                }
+            }
+            Step::Logout { session } => {
+                let Some((_, (session, _))) = self.picked(session) else { return };
+                self.one(SessionOperation::End { session, reason: EndReason::Logout }).unwrap();
+            }
+            Step::SetRoles { person, admin } => {
+                let roles = if admin { vec![Role::User, Role::Admin] } else { vec![Role::User] };
+                self.db.change(giving(self.people[person].principal.id, roles));
+            }
+            Step::Disable { person, disabled } => {
+                self.db.change(disabling(self.people[person].principal.id, disabled));
+            }
+            Step::EndAll { person } => {
+                self.db.change(ending_all(self.people[person].principal.id));
+            }
+            Step::Delete { person } => {
+                self.db.change(deleting(self.people[person].principal.id));
+            }
+            Step::Sweep => {
+                self.db.pass(8 * DAY);
+                self.db.sweep();
+            }
+        }
+    }
+
+    fn picked(&self, session: usize) -> Option<(usize, (SessionId, u32))> {
+        let number = session.checked_rem(self.sessions.len())?;
+        Some((number, self.sessions[number]))
+    }
+
+    fn one(&self, operation: SessionOperation) -> latchkey::error::Result<SessionOutcome> {
+        self.db.sessions(vec![operation]).outcomes.remove(0)
+    }
+}
+
+fn no_history_leaves_a_copy_that_is_not_its_user_or_a_user_agent_that_nobody_names(engine: Box<dyn Engine>) {
+    let mut history = History::begin(Database::at_rest(strict_rules(), engine));
+    // One database for all histories, each of which goes on from the one before it: a deleted person is registered again.
+    let mut runner = TestRunner::new(ProptestConfig { cases: 64, ..ProptestConfig::default() });
+    let history = std::cell::RefCell::new(&mut history);
+    runner
+        .run(&proptest::collection::vec(step(), 1..24), |steps| {
+            let mut history = history.borrow_mut();
+            for person in 0..history.people.len() {
+                let name = history.people[person].principal.username.as_str().to_owned();
+                let account = history.db.find(&name).unwrap_or_else(|| history.db.account(&name));
+                history.db.change(disabling(account.principal.id, false));
+                history.people[person] = account;
+            }
+            for step in steps {
+                history.walk(step);
+                for wrong in [WRONG_COPIES, WRONG_COUNTS, DANGLING] {
+                    prop_assert_eq!(history.db.engine.number(wrong), 0, "after {:?}: {}", step, wrong);
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+fn the_renewal_after_a_role_change_grants_the_new_roles_and_copies_them(engine: Box<dyn Engine>) {
+    let db = Database::under(strict_rules(), engine);
+    let alice = db.account("alice");
+    let session = db.session(&alice).session;
+    assert_eq!(db.engine.number(COPIES), 1, "a session begins with a copy");
+
+    db.change(giving(alice.principal.id, vec![Role::User, Role::Admin]));
+    assert_eq!(db.engine.number(COPIES), 0);
+    let renewed = db.sessions(vec![presenting_from(session, 1, client("phone"))]);
+
+    let granted = granted(renewed);
+    assert_eq!(granted.principal.roles, [Role::User, Role::Admin]);
+    assert!(granted.principal.version > alice.principal.version);
+    assert_eq!(db.engine.number(COPIES), 1);
+    assert_eq!(db.engine.number(WRONG_COPIES), 0);
+}
+
+fn a_deleted_account_leaves_its_name_in_no_row(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    let alice = db.account("alice");
+    let (live, ended) = (db.session(&alice).session, db.session(&alice).session);
+    db.sessions(vec![logout(ended)]);
+    db.change(ending_all(alice.principal.id));
+    let alice = db.find("alice").unwrap();
+    db.session(&alice);
+
+    db.change(deleting(alice.principal.id));
+
+    assert_eq!((db.count("sessions"), db.engine.number(COPIES)), (3, 0));
+    assert_eq!(db.present(live, 1), "refused: revoked");
+}
+
+fn a_user_who_is_changed_past_the_service_is_another_to_the_next_renewal(engine: Box<dyn Engine>) {
+    let db = Database::under(strict_rules(), engine);
+    for (name, change, seen) in [
+        ("alice", "UPDATE users SET roles = 'user,admin'", "alice 1 admin"),
+        ("bob", "UPDATE users SET version = 7", "bob 7 user"),
+        ("carol", "UPDATE users SET username = 'Carol'", "Carol 1 user"),
+        ("dave", "UPDATE users SET disabled = 1", "refused: revoked"),
+        ("erin", "UPDATE users SET epoch = 2", "refused: revoked"),
+        ("frank", "DELETE FROM users", "refused: revoked"),
+    ] {
+        let session = db.session(&db.account(name)).session;
+        db.engine.sql(&format!("{change} WHERE username = '{name}'"));
+
+        let renewed = db.sessions(vec![presenting_from(session, 1, client("phone"))]);
+
+        let found = match &renewed.outcomes[0] {
+            Ok(SessionOutcome::Granted(grant)) => {
+                let (user, most) = (&grant.principal, grant.principal.roles.iter().max().unwrap());
+                format!("{} {} {}", user.username.as_str(), user.version.0, most.as_str())
+            }
+            _ => told(&renewed).remove(0),
+        };
+        assert_eq!(found, seen, "{change}");
+    }
+}
+
+fn a_user_agent_is_stored_once_and_goes_with_the_last_that_names_it(engine: Box<dyn Engine>) {
+    let db = Database::at_rest(strict_rules(), engine);
+    let alice = db.account("alice");
+    let texts = || db.engine.text("SELECT group_concat(text || ' ' || sessions) FROM user_agents").unwrap_or_default();
+    let opened = db.sessions(vec![opening_from(&alice, "phone"), opening_from(&alice, "phone")]);
+    assert_eq!(texts(), "phone 2");
+
+    let session = match &opened.outcomes[0] {
+        Ok(SessionOutcome::Opened { grant, .. }) => grant.session,
+        other => panic!("not opened: {other:?}"),
+    };
+    db.sessions(vec![presenting_from(session, 1, client("tablet"))]);
+    assert_eq!(texts(), "phone 1,tablet 1");
+    db.sessions(vec![presenting_from(session, 2, client("phone"))]);
+    assert_eq!(texts(), "phone 2");
+
+    db.pass(Duration::from_secs(60) + 100 * DAY);
+    db.sweep();
+    assert_eq!((db.count("sessions"), texts()), (0, String::new()));
+}
+
+fn what_a_renewal_writes_of_a_user_agent_it_takes_back_where_the_rest_fails(engine: Box<dyn Engine>) {
+    let db = Database::under(strict_rules(), engine);
+    let session = db.session(&db.account("alice")).session;
+    db.engine.break_statements("sessions", "UPDATE", "NEW.user_agent IS NOT OLD.user_agent");
+
+    let renewed = db.sessions(vec![presenting_from(session, 1, client("tablet"))]);
+
+    assert_eq!(told(&renewed), ["unavailable"]);
+    assert_eq!(db.count("user_agents"), 1);
+    assert_eq!(db.present(session, 1), "granted 2", "the rotation was taken back as well");
+}
