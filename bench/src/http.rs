@@ -72,14 +72,23 @@ pub fn get(request: &mut Vec<u8>, path: &str, access_token: &str) {
     }
 }
 
+/// What a client calls itself that is nobody's browser.
+const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) latchkey-bench";
+
 /// Writes `POST path` with a JSON body.
 pub fn post(request: &mut Vec<u8>, path: &str, body: &str) {
+    post_as(request, path, USER_AGENT, body);
+}
+
+/// Writes `POST path` with a JSON body, from a client that calls itself so.
+pub fn post_as(request: &mut Vec<u8>, path: &str, user_agent: &str, body: &str) {
     let length = body.len().to_string();
     for part in [
         "POST ",
         path,
-        " HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) latchkey-bench\r\n\
-         Content-Type: application/json\r\nContent-Length: ",
+        " HTTP/1.1\r\nHost: localhost\r\nUser-Agent: ",
+        user_agent,
+        "\r\nContent-Type: application/json\r\nContent-Length: ",
         &length,
         "\r\n\r\n",
         body,

@@ -11,6 +11,7 @@
 //! - [`baseline`]: the bare server, and bcrypt alone
 
 mod baseline;
+mod browsers;
 mod disk;
 mod driver;
 mod figures;
@@ -18,12 +19,15 @@ mod ground;
 mod http;
 mod keys;
 mod measure;
+mod past;
 mod plot;
 mod process;
 mod report;
 mod scenarios;
 mod seed;
+mod space;
 mod tally;
+mod watch;
 mod work;
 
 use std::ffi::OsString;
@@ -42,7 +46,7 @@ use serde_json::Value;
 use self::ground::Ground;
 use self::measure::progress;
 use self::report::Report;
-use self::scenarios::{Binary, Plan, flood, idle, login, profile, renewal, rotation};
+use self::scenarios::{Binary, Plan, flood, idle, login, profile, renewal, rotation, scale};
 
 /// Some limit was missed; a failed run is 1.
 const OVER: u8 = 3;
@@ -55,7 +59,7 @@ const OVER: u8 = 3;
     after_help = "Exit codes: 0 every limit holds, 1 a wrong answer or a failure, 2 wrong argument, 3 over a limit."
 )]
 struct Arguments {
-    /// What to measure: all of it where nothing is named
+    /// What to measure: where nothing is named, all but what takes long (scale)
     scenarios: Vec<Scenario>,
     /// Write everything as JSON
     #[arg(long, value_name = "FILE")]
@@ -81,8 +85,11 @@ struct Arguments {
     /// A release binary to measure instead of the one that is built; more are shown beside the first
     #[arg(long = "binary", value_name = "NAME=PATH", value_parser = binary)]
     binaries: Vec<Binary>,
+    /// Ten million sessions too, in `scale`: some 6 GB of disk, half an hour
+    #[arg(long)]
+    big: bool,
     /// Look at every answer of a short run and at no limit
-    #[arg(long, conflicts_with_all = ["rounds", "seconds", "sessions", "cost"])]
+    #[arg(long, conflicts_with_all = ["rounds", "seconds", "sessions", "cost", "big"])]
     smoke: bool,
     #[command(subcommand)]
     inner: Option<Inner>,
@@ -90,6 +97,8 @@ struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Scenario {
+    /// Size, memory, start
+    Idle,
     /// GET /api/profile beside a bare handler
     Profile,
     /// POST /api/refresh_token beside a bare handler, and beside a commit each
@@ -98,11 +107,14 @@ enum Scenario {
     Login,
     /// Four times too many logins beside renewals and profiles
     Flood,
-    /// Size, memory, start
-    Idle,
     /// Keys that change under load: not one refused request
     Rotation,
+    /// Renewals, memory, disk and start with ten thousand sessions and a million
+    Scale,
 }
+
+/// What takes so long that it has to be named.
+const LONG: [Scenario; 1] = [Scenario::Scale];
 
 /// What the bench starts of itself.
 #[derive(Debug, Subcommand)]
@@ -183,12 +195,7 @@ fn bench(arguments: &Arguments) -> Result<bool> {
 }
 
 fn run_scenarios(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Result<()> {
-    let all =
-        [Scenario::Idle, Scenario::Profile, Scenario::Renewal, Scenario::Login, Scenario::Flood, Scenario::Rotation];
-    for scenario in all {
-        if !arguments.scenarios.is_empty() && !arguments.scenarios.contains(&scenario) {
-            continue;
-        }
+    for scenario in chosen(&arguments.scenarios) {
         match scenario {
             Scenario::Idle => idle::run(plan, report)?,
             Scenario::Profile => profile::run(plan, report)?,
@@ -196,9 +203,19 @@ fn run_scenarios(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Res
             Scenario::Login => login::run(plan, report)?,
             Scenario::Flood => flood::run(plan, report)?,
             Scenario::Rotation => rotation::run(plan, report)?,
+            Scenario::Scale => scale::run(plan, report)?,
         }
     }
     Ok(())
+}
+
+/// In the order in which they are measured.
+fn chosen(named: &[Scenario]) -> Vec<Scenario> {
+    let asked = |scenario: &Scenario| match named {
+        [] => !LONG.contains(scenario),
+        named => named.contains(scenario),
+    };
+    Scenario::value_variants().iter().copied().filter(asked).collect()
 }
 
 fn plan(arguments: &Arguments, ground: &Path) -> Result<Plan> {
@@ -209,6 +226,7 @@ fn plan(arguments: &Arguments, ground: &Path) -> Result<Plan> {
         connections: arguments.connections,
         cost: arguments.cost,
         cores: std::thread::available_parallelism()?.get(),
+        big: arguments.big,
         judged: true,
         binaries: arguments.binaries.clone(),
         ground: ground.to_owned(),
@@ -295,10 +313,19 @@ mod tests {
             &["--smoke", "--connections", "2501"],
             &["--smoke", "--cost", "4"],
             &["--smoke", "--sessions", "600"],
+            &["--smoke", "--big"],
             &["--binary", "nameless"],
         ] {
             assert!(planned(arguments).is_err(), "{arguments:?}");
         }
+    }
+
+    #[test]
+    fn what_takes_long_is_measured_where_it_is_named_only() {
+        let usual = chosen(&[]);
+
+        assert_eq!(usual.len(), Scenario::value_variants().len() - LONG.len());
+        assert!(LONG.iter().all(|long| !usual.contains(long) && chosen(&[*long]) == [*long]));
     }
 
     #[test]

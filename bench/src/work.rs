@@ -16,9 +16,11 @@ use crate::http::{self, Answer};
 use crate::seed::Person;
 
 pub use self::logins::Logins;
+pub use self::members::CrowdRenewals;
 pub use self::renewals::{FixedRenewals, Renewals};
 
 mod logins;
+mod members;
 mod renewals;
 pub mod visits;
 
