@@ -46,7 +46,7 @@ use serde_json::Value;
 use self::ground::Ground;
 use self::measure::progress;
 use self::report::Report;
-use self::scenarios::{Binary, Plan, flood, idle, login, profile, renewal, rotation, scale};
+use self::scenarios::{Binary, Plan, flood, idle, login, profile, renewal, rotation, scale, sweep};
 
 /// Some limit was missed; a failed run is 1.
 const OVER: u8 = 3;
@@ -59,7 +59,7 @@ const OVER: u8 = 3;
     after_help = "Exit codes: 0 every limit holds, 1 a wrong answer or a failure, 2 wrong argument, 3 over a limit."
 )]
 struct Arguments {
-    /// What to measure: where nothing is named, all but what takes long (scale)
+    /// What to measure: where nothing is named, all but what takes long (scale, sweep)
     scenarios: Vec<Scenario>,
     /// Write everything as JSON
     #[arg(long, value_name = "FILE")]
@@ -111,10 +111,12 @@ enum Scenario {
     Rotation,
     /// Renewals, memory, disk and start with ten thousand sessions and a million
     Scale,
+    /// A million sessions that leave beside renewals and profiles
+    Sweep,
 }
 
 /// What takes so long that it has to be named.
-const LONG: [Scenario; 1] = [Scenario::Scale];
+const LONG: [Scenario; 2] = [Scenario::Scale, Scenario::Sweep];
 
 /// What the bench starts of itself.
 #[derive(Debug, Subcommand)]
@@ -204,6 +206,7 @@ fn run_scenarios(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Res
             Scenario::Flood => flood::run(plan, report)?,
             Scenario::Rotation => rotation::run(plan, report)?,
             Scenario::Scale => scale::run(plan, report)?,
+            Scenario::Sweep => sweep::run(plan, report)?,
         }
     }
     Ok(())

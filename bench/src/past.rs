@@ -19,7 +19,7 @@ use latchkey::config::Database;
 use latchkey::lifeline::{self, Deaths, Watch};
 use latchkey::passwords::{Hasher, Password, PasswordHash, Submitted};
 use latchkey::storage::sqlite::Sqlite;
-use latchkey::storage::{Fence, Pending, SessionOutcome, Storage, UserOutcome};
+use latchkey::storage::{EndReason, Fence, Pending, SessionOperation, SessionOutcome, Storage, UserOutcome};
 use latchkey::tokens::grant::Grant;
 use latchkey::tokens::principal::{Epoch, UserId};
 use latchkey::tokens::refresh::SessionId;
@@ -142,6 +142,44 @@ impl Past {
         })?;
         self.grants.append(&mut grants);
         Ok(members)
+    }
+
+    /// Each of these logs out, evenly from here on until `ago`.
+    pub fn log_out(&mut self, members: &[Member], ago: Duration) -> Result<()> {
+        let ask = |storage: &dyn Storage, batch: &[Member]| {
+            let ends = |member: &Member| SessionOperation::End { session: member.session, reason: EndReason::Logout };
+            Ok(storage.sessions(batch.iter().map(ends).collect()))
+        };
+        self.submit((members, BATCH), ago, ask, |_, outcome| {
+            ensure!(matches!(outcome, SessionOutcome::Ended { session: Some(_) }), "nobody was logged out");
+            Ok(())
+        })
+    }
+
+    /// The sweeper works until what ended is forgotten for access tokens, as it is within a day or two; no session is over for so
+    /// long by then that it leaves.
+    pub fn forget_endings(&mut self) -> Result<()> {
+        let Self { runner, storage, .. } = self;
+        runner.block_on(async {
+            let mut left = storage.revocations().await?.len();
+            while left > 0 {
+                // Each step forgets some, and how many is its own business.
+                for _ in 0..left.div_ceil(1024) {
+                    storage.sweep().await?;
+                }
+                let now = storage.revocations().await?.len();
+                ensure!(now < left, "endings are not forgotten");
+                left = now;
+            }
+            Ok(())
+        })
+    }
+
+    /// The sweeper goes once through all there is.
+    #[cfg(test)]
+    pub fn sweep_all(&mut self) -> Result<()> {
+        while matches!(self.runner.block_on(self.storage.sweep())?, latchkey::storage::Swept::Step { .. }) {}
+        Ok(())
     }
 
     /// Closes it, and says whose access tokens can be made, with tokens of now.

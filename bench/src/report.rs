@@ -74,18 +74,22 @@ pub enum Unit {
     Mebibytes,
     /// B.
     Bytes,
+    /// s.
+    Seconds,
     /// How many.
     Count,
 }
 
 impl Unit {
-    fn symbol(self) -> &'static str {
+    /// As it stands behind a number.
+    pub fn symbol(self) -> &'static str {
         match self {
             Self::Microseconds => " µs",
             Self::Milliseconds => " ms",
             Self::PerSecond => "/s",
             Self::Mebibytes => " MiB",
             Self::Bytes => " B",
+            Self::Seconds => " s",
             Self::Count => "",
         }
     }

@@ -28,6 +28,8 @@ const NOT_OF_SESSIONS: [&str; 11] = [
 pub struct Space {
     /// All of it, pages that hold nothing included.
     pub file: u64,
+    /// Pages that hold nothing.
+    pub free: u64,
     /// By table and index, the largest first.
     pub parts: Vec<Part>,
 }
@@ -55,7 +57,7 @@ impl Space {
         )?;
         let part = |row: &Row<'_>| Ok(Part { name: row.get(0)?, table: row.get(1)?, bytes: counted(row, 2)? });
         let parts = statement.query_map([], part)?.collect::<rusqlite::Result<_>>()?;
-        Ok(Self { file: page * pragma("page_count")?, parts })
+        Ok(Self { file: page * pragma("page_count")?, free: page * pragma("freelist_count")?, parts })
     }
 
     /// Of the tables and indexes that sessions need.
@@ -105,6 +107,6 @@ mod tests {
 
         // A page each: three of sessions', two of users' with the one of their names, and the schema's.
         assert_eq!((space.of_sessions(), space.of_others()), (3 * 1024, 3 * 1024));
-        assert_eq!(space.file, 6 * 1024);
+        assert_eq!((space.file, space.free), (6 * 1024, 0));
     }
 }

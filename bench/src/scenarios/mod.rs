@@ -18,10 +18,12 @@ pub mod flood;
 pub mod idle;
 mod ledger;
 pub mod login;
+mod mixed;
 pub mod profile;
 pub mod renewal;
 pub mod rotation;
 pub mod scale;
+pub mod sweep;
 
 /// Headers that actix writes itself, whatever a handler says.
 const WRITTEN_BY_ACTIX: [&str; 3] = ["content-length", "date", "connection"];
