@@ -56,6 +56,8 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Answer<'_>, usize)>> {
     }
     let length: usize = match length {
         Some(length) => length,
+        // It has none to have (RFC 9110 §15.3.5).
+        None if status == 204 => 0,
         None => bail!("an answer {status} without a length"),
     };
     let Some(body) = bytes.get(head_length..head_length.saturating_add(length)) else { return Ok(None) };
@@ -110,6 +112,15 @@ mod tests {
         }
         let (answer, taken) = parse(ANSWER).unwrap().unwrap();
         assert_eq!((answer.status, answer.body, answer.retry_after, taken), (503, &b"no"[..], Some(7), ANSWER.len()));
+    }
+
+    #[test]
+    fn an_answer_without_content_ends_with_its_head() {
+        let bytes = b"HTTP/1.1 204 No Content\r\ncache-control: no-store\r\n\r\n";
+
+        let (answer, taken) = parse(bytes).unwrap().unwrap();
+
+        assert_eq!((answer.status, answer.body, taken), (204, &b""[..], bytes.len()));
     }
 
     #[test]

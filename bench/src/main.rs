@@ -46,7 +46,10 @@ use serde_json::Value;
 use self::ground::Ground;
 use self::measure::progress;
 use self::report::Report;
-use self::scenarios::{Binary, Plan, flood, idle, login, profile, renewal, rotation, scale, sweep};
+use self::scenarios::{Binary, Plan, flood, idle, login, profile, renewal, rotation, scale, soak, sweep};
+
+/// How long `soak` takes in a short run.
+const SMOKE_SOAK: Duration = Duration::from_secs(10);
 
 /// Some limit was missed; a failed run is 1.
 const OVER: u8 = 3;
@@ -59,7 +62,7 @@ const OVER: u8 = 3;
     after_help = "Exit codes: 0 every limit holds, 1 a wrong answer or a failure, 2 wrong argument, 3 over a limit."
 )]
 struct Arguments {
-    /// What to measure: where nothing is named, all but what takes long (scale, sweep)
+    /// What to measure: where nothing is named, all but what takes long (scale, sweep, soak)
     scenarios: Vec<Scenario>,
     /// Write everything as JSON
     #[arg(long, value_name = "FILE")]
@@ -88,8 +91,11 @@ struct Arguments {
     /// Ten million sessions too, in `scale`: some 6 GB of disk, half an hour
     #[arg(long)]
     big: bool,
+    /// How long `soak` takes
+    #[arg(long, default_value_t = 60.0)]
+    minutes: f64,
     /// Look at every answer of a short run and at no limit
-    #[arg(long, conflicts_with_all = ["rounds", "seconds", "sessions", "cost", "big"])]
+    #[arg(long, conflicts_with_all = ["rounds", "seconds", "sessions", "cost", "big", "minutes"])]
     smoke: bool,
     #[command(subcommand)]
     inner: Option<Inner>,
@@ -113,10 +119,12 @@ enum Scenario {
     Scale,
     /// A million sessions that leave beside renewals and profiles
     Sweep,
+    /// Renewals and profiles for an hour: what grows
+    Soak,
 }
 
 /// What takes so long that it has to be named.
-const LONG: [Scenario; 2] = [Scenario::Scale, Scenario::Sweep];
+const LONG: [Scenario; 3] = [Scenario::Scale, Scenario::Sweep, Scenario::Soak];
 
 /// What the bench starts of itself.
 #[derive(Debug, Subcommand)]
@@ -207,6 +215,7 @@ fn run_scenarios(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Res
             Scenario::Rotation => rotation::run(plan, report)?,
             Scenario::Scale => scale::run(plan, report)?,
             Scenario::Sweep => sweep::run(plan, report)?,
+            Scenario::Soak => soak::run(plan, report)?,
         }
     }
     Ok(())
@@ -230,14 +239,16 @@ fn plan(arguments: &Arguments, ground: &Path) -> Result<Plan> {
         cost: arguments.cost,
         cores: std::thread::available_parallelism()?.get(),
         big: arguments.big,
+        soak: Duration::try_from_secs_f64(arguments.minutes * 60.0).context("--minutes")?,
         judged: true,
         binaries: arguments.binaries.clone(),
         ground: ground.to_owned(),
     };
     if arguments.smoke {
         plan = Plan { rounds: 1, span: Duration::from_secs(1), sessions: 5_000, cost: 10, judged: false, ..plan };
+        plan.soak = SMOKE_SOAK;
     }
-    ensure!(plan.rounds > 0 && !plan.span.is_zero(), "no time to measure in");
+    ensure!(plan.rounds > 0 && !plan.span.is_zero() && !plan.soak.is_zero(), "no time to measure in");
     ensure!(plan.connections > 0, "nothing to measure through");
     // A renewal is of a session that has none in flight: with few of them it would be looked for for long, or for ever.
     let in_flight = plan.connections.max(flood::CONNECTIONS);
@@ -316,7 +327,9 @@ mod tests {
             &["--smoke", "--connections", "2501"],
             &["--smoke", "--cost", "4"],
             &["--smoke", "--sessions", "600"],
+            &["--smoke", "--minutes", "1"],
             &["--smoke", "--big"],
+            &["--minutes", "0"],
             &["--binary", "nameless"],
         ] {
             assert!(planned(arguments).is_err(), "{arguments:?}");

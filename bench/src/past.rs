@@ -56,7 +56,8 @@ pub struct Member {
 #[derive(Debug, Clone, Copy)]
 pub struct Owner {
     id: UserId,
-    number: u32,
+    /// From it the name follows.
+    pub number: u32,
 }
 
 /// A world's database, opened by the engine some time ago.

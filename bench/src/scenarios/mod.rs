@@ -23,6 +23,7 @@ pub mod profile;
 pub mod renewal;
 pub mod rotation;
 pub mod scale;
+pub mod soak;
 pub mod sweep;
 
 /// Headers that actix writes itself, whatever a handler says.
@@ -45,6 +46,8 @@ pub struct Plan {
     pub cores: usize,
     /// Whether ten million sessions are among the sizes of [`scale`].
     pub big: bool,
+    /// How long [`soak`] takes.
+    pub soak: Duration,
     /// Whether the numbers are held against the limits.
     pub judged: bool,
     /// Release binaries; the first is the one that is judged, the others are shown beside it.
