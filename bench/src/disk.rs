@@ -1,4 +1,4 @@
-//! The disk: how long an fsync takes here, and a disk on which it takes longer.
+//! The disk: what is free of it, how long an fsync takes here, and a disk on which it takes longer.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -29,6 +29,12 @@ pub fn fsyncs(directory: &Path) -> Result<Vec<Duration>> {
         spans.push(begun.elapsed());
     }
     Ok(spans)
+}
+
+/// Bytes that may still be written in `directory`.
+pub fn free(directory: &Path) -> Result<u64> {
+    let disk = rustix::fs::statvfs(directory)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// A library that is loaded into a server and makes its fsyncs slower.

@@ -88,14 +88,26 @@ pub fn get(request: &mut Vec<u8>, path: &str, access_token: &str) {
     write(request, ["GET", path], Some(access_token), None);
 }
 
+/// What a client calls itself that is nobody's browser.
+const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) latchkey-bench";
+
 /// Writes `POST path` with a JSON body.
 pub fn post(request: &mut Vec<u8>, path: &str, body: &str) {
-    write(request, ["POST", path], None, Some([JSON, body]));
+    post_as(request, path, USER_AGENT, body);
 }
 
-/// Writes a request of this method to this path, with a bearer token and a body of some media type where there are any. Where
-/// there is a body there may be a session to be opened, which remembers a user agent.
+/// Writes `POST path` with a JSON body, from a client that calls itself so.
+pub fn post_as(request: &mut Vec<u8>, path: &str, user_agent: &str, body: &str) {
+    write_as(request, user_agent, ["POST", path], None, Some([JSON, body]));
+}
+
+/// Writes a request of this method to this path, with a bearer token and a body of some media type where there are any.
 pub fn write(request: &mut Vec<u8>, to: [&str; 2], bearer: Option<&str>, body: Option<[&str; 2]>) {
+    write_as(request, USER_AGENT, to, bearer, body);
+}
+
+/// Where there is a body there may be a session to be opened, which remembers a user agent.
+fn write_as(request: &mut Vec<u8>, user_agent: &str, to: [&str; 2], bearer: Option<&str>, body: Option<[&str; 2]>) {
     let mut put = |parts: &[&str]| parts.iter().for_each(|part| request.extend_from_slice(part.as_bytes()));
     let [method, path] = to;
     put(&[method, " ", path, " HTTP/1.1\r\nHost: localhost\r\n"]);
@@ -104,7 +116,7 @@ pub fn write(request: &mut Vec<u8>, to: [&str; 2], bearer: Option<&str>, body: O
     }
     if let Some([media_type, body]) = body {
         let length = body.len().to_string();
-        put(&["User-Agent: Mozilla/5.0 (X11; Linux x86_64) latchkey-bench\r\nContent-Type: ", media_type]);
+        put(&["User-Agent: ", user_agent, "\r\nContent-Type: ", media_type]);
         put(&["\r\nContent-Length: ", &length, "\r\n\r\n", body]);
     } else {
         put(&["\r\n"]);

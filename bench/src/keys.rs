@@ -10,7 +10,7 @@ use latchkey::clock::Clock;
 use latchkey::config::Settings;
 use latchkey::tokens::access::AccessTokens;
 use latchkey::tokens::grant::Grant;
-use latchkey::tokens::refresh::{Generation, Presented, RefreshKeys, SessionId};
+use latchkey::tokens::refresh::{Generation, Presented, RefreshKeys, RefreshToken, SessionId};
 use latchkey::tokens::ring::{self, Ring};
 
 use crate::seed::Person;
@@ -49,15 +49,26 @@ impl Keys {
         })
     }
 
+    /// The refresh token of this generation of this session, as the service answers it now.
+    pub fn refresh_token(&self, session: SessionId, generation: u32) -> Result<RefreshToken> {
+        let generation = Generation::new(generation).context("generation 0")?;
+        Ok(self.refresh.mint(session, generation, self.clock.now())?)
+    }
+
     /// Errors: one of the tokens is not what this session of this user must have been given.
     pub fn check(&self, given: &Given<'_>) -> Result<()> {
         let generation = Generation::new(given.generation).context("generation 0")?;
         let presented = self.refresh.verify(given.refresh_token, self.clock.now()).context("a refresh token")?;
         let own = Presented { session: given.session, generation };
         ensure!(presented == own, "a refresh token that is not its session's");
-        let identity = self.access.verify(given.access_token, self.clock.now()).context("an access token")?;
-        ensure!(identity.session == given.session, "an access token of another session");
-        ensure!(identity.principal.username.as_str() == given.username, "an access token of another user");
+        self.check_access(given.username, given.session, given.access_token)
+    }
+
+    /// Errors: an access token that is not of this session of this user.
+    pub fn check_access(&self, username: &str, session: SessionId, access_token: &str) -> Result<()> {
+        let identity = self.access.verify(access_token, self.clock.now()).context("an access token")?;
+        ensure!(identity.session == session, "an access token of another session");
+        ensure!(identity.principal.username.as_str() == username, "an access token of another user");
         Ok(())
     }
 }

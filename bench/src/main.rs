@@ -12,6 +12,7 @@
 //! - [`baseline`]: the bare server, and bcrypt alone
 
 mod baseline;
+mod browsers;
 mod correctness;
 mod disk;
 mod driver;
@@ -21,13 +22,16 @@ mod group;
 mod http;
 mod keys;
 mod measure;
+mod past;
 mod peers;
 mod plot;
 mod process;
 mod report;
 mod scenarios;
 mod seed;
+mod space;
 mod tally;
+mod watch;
 mod work;
 
 use std::ffi::OsString;
@@ -46,7 +50,10 @@ use serde_json::Value;
 use self::ground::Ground;
 use self::measure::progress;
 use self::report::Report;
-use self::scenarios::{Binary, Plan, flood, idle, login, profile, renewal, rotation};
+use self::scenarios::{Binary, Plan, flood, idle, login, profile, renewal, rotation, scale, soak, sweep};
+
+/// How long `soak` takes in a short run.
+const SMOKE_SOAK: Duration = Duration::from_secs(10);
 
 /// Some limit was missed; a failed run is 1.
 const OVER: u8 = 3;
@@ -59,7 +66,7 @@ const OVER: u8 = 3;
     after_help = "Exit codes: 0 every limit holds, 1 a wrong answer or a failure, 2 wrong argument, 3 over a limit."
 )]
 struct Arguments {
-    /// What to measure: all of it where nothing is named
+    /// What to measure: where nothing is named, all but what takes long (scale, sweep, soak)
     scenarios: Vec<Scenario>,
     /// Compare with the peers that `bench/peers/install` put there: this only, and the scenarios that are named
     #[arg(long)]
@@ -88,8 +95,14 @@ struct Arguments {
     /// A release binary to measure instead of the one that is built; more are shown beside the first
     #[arg(long = "binary", value_name = "NAME=PATH", value_parser = binary)]
     binaries: Vec<Binary>,
+    /// Ten million sessions too, in `scale`: some 6 GB of disk, half an hour
+    #[arg(long)]
+    big: bool,
+    /// How long `soak` takes
+    #[arg(long, default_value_t = 60.0)]
+    minutes: f64,
     /// Look at every answer of a short run and at no limit
-    #[arg(long, conflicts_with_all = ["rounds", "seconds", "sessions", "cost"])]
+    #[arg(long, conflicts_with_all = ["rounds", "seconds", "sessions", "cost", "big", "minutes"])]
     smoke: bool,
     #[command(subcommand)]
     inner: Option<Inner>,
@@ -97,6 +110,8 @@ struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Scenario {
+    /// Size, memory, start
+    Idle,
     /// GET /api/profile beside a bare handler
     Profile,
     /// POST /api/refresh_token beside a bare handler, and beside a commit each
@@ -105,13 +120,20 @@ enum Scenario {
     Login,
     /// Four times too many logins beside renewals and profiles
     Flood,
-    /// Size, memory, start
-    Idle,
     /// Keys that change under load: not one refused request
     Rotation,
     /// Who is logged out wrongly, and which thief stays: no measurement, and not part of all. With --peers: theirs beside it
     Correctness,
+    /// Renewals, memory, disk and start with ten thousand sessions and a million
+    Scale,
+    /// A million sessions that leave beside renewals and profiles
+    Sweep,
+    /// Renewals and profiles for an hour: what grows
+    Soak,
 }
+
+/// What takes so long that it has to be named, or measures nothing.
+const LONG: [Scenario; 4] = [Scenario::Correctness, Scenario::Scale, Scenario::Sweep, Scenario::Soak];
 
 /// What the bench starts of itself.
 #[derive(Debug, Subcommand)]
@@ -197,14 +219,10 @@ fn bench(arguments: &Arguments) -> Result<bool> {
 }
 
 fn run_scenarios(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Result<()> {
-    let measured =
-        [Scenario::Idle, Scenario::Profile, Scenario::Renewal, Scenario::Login, Scenario::Flood, Scenario::Rotation];
-    // Correctness measures nothing, and is played where it is named.
-    for scenario in measured.into_iter().chain([Scenario::Correctness]) {
-        let everything = arguments.scenarios.is_empty() && !arguments.peers && measured.contains(&scenario);
-        if !everything && !arguments.scenarios.contains(&scenario) {
-            continue;
-        }
+    // The peers are measured beside what is named, or alone.
+    let scenarios =
+        if arguments.peers && arguments.scenarios.is_empty() { Vec::new() } else { chosen(&arguments.scenarios) };
+    for scenario in scenarios {
         match scenario {
             Scenario::Idle => idle::run(plan, report)?,
             Scenario::Profile => profile::run(plan, report)?,
@@ -216,6 +234,9 @@ fn run_scenarios(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Res
                 let size = correctness::Size::of(arguments.smoke);
                 report.correctness = Some(correctness::run(plan, size, arguments.peers)?);
             }
+            Scenario::Scale => scale::run(plan, report)?,
+            Scenario::Sweep => sweep::run(plan, report)?,
+            Scenario::Soak => soak::run(plan, report)?,
         }
     }
     // With correctness alone beside it, the peers are those of its table.
@@ -223,6 +244,15 @@ fn run_scenarios(arguments: &Arguments, plan: &Plan, report: &mut Report) -> Res
         scenarios::peers::run(plan, report)?;
     }
     Ok(())
+}
+
+/// In the order in which they are measured.
+fn chosen(named: &[Scenario]) -> Vec<Scenario> {
+    let asked = |scenario: &Scenario| match named {
+        [] => !LONG.contains(scenario),
+        named => named.contains(scenario),
+    };
+    Scenario::value_variants().iter().copied().filter(asked).collect()
 }
 
 fn plan(arguments: &Arguments, ground: &Path) -> Result<Plan> {
@@ -233,14 +263,17 @@ fn plan(arguments: &Arguments, ground: &Path) -> Result<Plan> {
         connections: arguments.connections,
         cost: arguments.cost,
         cores: std::thread::available_parallelism()?.get(),
+        big: arguments.big,
+        soak: Duration::try_from_secs_f64(arguments.minutes * 60.0).context("--minutes")?,
         judged: true,
         binaries: arguments.binaries.clone(),
         ground: ground.to_owned(),
     };
     if arguments.smoke {
         plan = Plan { rounds: 1, span: Duration::from_secs(1), sessions: 5_000, cost: 10, judged: false, ..plan };
+        plan.soak = SMOKE_SOAK;
     }
-    ensure!(plan.rounds > 0 && !plan.span.is_zero(), "no time to measure in");
+    ensure!(plan.rounds > 0 && !plan.span.is_zero() && !plan.soak.is_zero(), "no time to measure in");
     ensure!(plan.connections > 0, "nothing to measure through");
     // A renewal is of a session that has none in flight: with few of them it would be looked for for long, or for ever.
     let in_flight = plan.connections.max(flood::CONNECTIONS);
@@ -319,10 +352,21 @@ mod tests {
             &["--smoke", "--connections", "2501"],
             &["--smoke", "--cost", "4"],
             &["--smoke", "--sessions", "600"],
+            &["--smoke", "--minutes", "1"],
+            &["--smoke", "--big"],
+            &["--minutes", "0"],
             &["--binary", "nameless"],
         ] {
             assert!(planned(arguments).is_err(), "{arguments:?}");
         }
+    }
+
+    #[test]
+    fn what_takes_long_is_measured_where_it_is_named_only() {
+        let usual = chosen(&[]);
+
+        assert_eq!(usual.len(), Scenario::value_variants().len() - LONG.len());
+        assert!(LONG.iter().all(|long| !usual.contains(long) && chosen(&[*long]) == [*long]));
     }
 
     #[test]

@@ -1,28 +1,44 @@
-//! The picture for docs/performance.md: every ratio beside its limit, and the latencies of renewals.
+//! The picture for docs/performance.md: every ratio beside its limit, the latencies of renewals, and what was looked at over sizes
+//! or over time.
 
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
-use crate::report::{Limit, Report};
+use crate::report::{Curve, Limit, Report};
 
 /// In pixels.
 const WIDTH: u32 = 1100;
 /// Of one bar with its room.
 const BAR: u32 = 34;
-/// Of the lower picture.
+/// Of the latencies.
 const CURVES: u32 = 420;
+/// Of what was looked at over sizes or over time, each.
+const LINES: u32 = 280;
 
 /// Draws it into `file`.
 pub fn draw(report: &Report, file: &Path) -> Result<()> {
     let bars: Vec<Bar> = report.findings.iter().filter_map(Bar::of).collect();
-    let upper = u32::try_from(bars.len())? * BAR + 60;
-    let area = SVGBackend::new(file, (WIDTH, upper + CURVES)).into_drawing_area();
+    let pictures = report.pictures();
+    let renewals = report.turns.iter().any(|series| series.scenario == "renewal");
+    let heights = [
+        u32::try_from(bars.len())? * BAR + 60,
+        if renewals { CURVES } else { 0 },
+        u32::try_from(pictures.len())? * LINES,
+    ];
+    let area = SVGBackend::new(file, (WIDTH, heights.iter().sum())).into_drawing_area();
     area.fill(&WHITE).map_err(|error| anyhow!("{error}"))?;
-    let (top, bottom) = area.split_vertically(upper);
+    let [upper, middle, _] = heights;
+    let (top, rest) = area.split_vertically(upper);
     ratios(&bars, &top).map_err(|error| anyhow!("{error}"))?;
-    curves(report, &bottom).map_err(|error| anyhow!("{error}"))?;
+    let (latencies, bottom) = rest.split_vertically(middle);
+    if renewals {
+        curves(report, &latencies).map_err(|error| anyhow!("{error}"))?;
+    }
+    for (picture, area) in pictures.iter().zip(bottom.split_evenly((pictures.len().max(1), 1))) {
+        lines(picture, &area).map_err(|error| anyhow!("{error}"))?;
+    }
     area.present().map_err(|error| anyhow!("{error}"))
 }
 
@@ -97,6 +113,32 @@ fn curves(report: &Report, area: &Area<'_>) -> Drawn {
         chart
             .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
             .label(series.name.clone())
+            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 16, y)], colour.stroke_width(2)));
+    }
+    chart.configure_series_labels().border_style(BLACK).background_style(WHITE.mix(0.8)).draw()?;
+    Ok(())
+}
+
+/// Curves of one picture, from zero upwards.
+fn lines(picture: &[&Curve], area: &Area<'_>) -> Drawn {
+    let Some(first) = picture.first() else { return Ok(()) };
+    let points = || picture.iter().flat_map(|curve| &curve.points);
+    let from = points().map(|(x, _)| *x).fold(f64::INFINITY, f64::min);
+    let to = points().map(|(x, _)| *x).fold(f64::NEG_INFINITY, f64::max);
+    let highest = points().map(|(_, y)| *y).fold(f64::MIN_POSITIVE, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .caption(first.picture, ("sans-serif", 18))
+        .margin(10)
+        .x_label_area_size(36)
+        .y_label_area_size(72)
+        // The last part is for the legend.
+        .build_cartesian_2d(from..from + (to - from).max(f64::MIN_POSITIVE) * 1.3, 0.0..highest * 1.1)?;
+    chart.configure_mesh().x_labels(8).x_desc(first.over).y_desc(first.unit.trim()).draw()?;
+    for (number, curve) in picture.iter().enumerate() {
+        let colour = Palette99::pick(number).to_rgba();
+        chart
+            .draw_series(LineSeries::new(curve.points.iter().copied(), colour.stroke_width(2)))?
+            .label(curve.name.clone())
             .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 16, y)], colour.stroke_width(2)));
     }
     chart.configure_series_labels().border_style(BLACK).background_style(WHITE.mix(0.8)).draw()?;

@@ -95,6 +95,13 @@ impl Server {
         self.group.resident()
     }
 
+    /// Kills it, as a crash would: it writes nothing more, and what it wrote is left as it is.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Stops it as a service manager does. Errors: it did not end with 0.
     pub fn stop(mut self) -> Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;

@@ -28,6 +28,23 @@ pub struct Report {
     pub correctness: Option<Results>,
     /// Who was how fast in which round.
     pub turns: Vec<Series>,
+    /// What was looked at over and over: over sizes, or over time.
+    pub curves: Vec<Curve>,
+}
+
+/// A line of a picture. Those of one picture have the same caption, and the same two axes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Curve {
+    /// Of the picture.
+    pub picture: &'static str,
+    /// What goes to the right.
+    pub over: &'static str,
+    /// What goes up, with its unit.
+    pub unit: &'static str,
+    /// Which line it is.
+    pub name: String,
+    /// To the right, and up.
+    pub points: Vec<(f64, f64)>,
 }
 
 /// One number, and what it must keep to.
@@ -74,17 +91,24 @@ pub enum Unit {
     PerSecond,
     /// MiB.
     Mebibytes,
+    /// B.
+    Bytes,
+    /// s.
+    Seconds,
     /// How many.
     Count,
 }
 
 impl Unit {
-    fn symbol(self) -> &'static str {
+    /// As it stands behind a number.
+    pub fn symbol(self) -> &'static str {
         match self {
             Self::Microseconds => " µs",
             Self::Milliseconds => " ms",
             Self::PerSecond => "/s",
             Self::Mebibytes => " MiB",
+            Self::Bytes => " B",
+            Self::Seconds => " s",
             Self::Count => "",
         }
     }
@@ -204,6 +228,21 @@ impl Report {
     pub fn holds(&self) -> bool {
         let beside = self.peers.iter().flat_map(|peer| &peer.findings);
         self.findings.iter().chain(beside).all(|finding| finding.within != Some(false))
+    }
+
+    /// The curves of each picture, in the order in which they came.
+    pub fn pictures(&self) -> Vec<Vec<&Curve>> {
+        let mut pictures: Vec<Vec<&Curve>> = Vec::new();
+        for curve in &self.curves {
+            match pictures
+                .iter_mut()
+                .find(|picture| picture.first().is_some_and(|first| first.picture == curve.picture))
+            {
+                Some(picture) => picture.push(curve),
+                None => pictures.push(vec![curve]),
+            }
+        }
+        pictures
     }
 
     /// The tables, in colour where `coloured`.

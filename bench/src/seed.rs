@@ -4,6 +4,7 @@
 //! the service's own keys, so that what is driven later is what a login would have left behind, without the hours that a
 //! hundred thousand hashes would take.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,8 +17,8 @@ use latchkey::lifeline;
 use latchkey::passwords::{Hasher, Password, PasswordHash, Submitted};
 use latchkey::storage::sqlite::Sqlite;
 use latchkey::storage::{
-    Client, LARGEST_BATCH, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, UserAgent, UserOperation,
-    UserOutcome,
+    Client, Fence, LARGEST_BATCH, NewSession, NewUser, SessionOperation, SessionOutcome, Storage, UserAgent,
+    UserOperation, UserOutcome,
 };
 use latchkey::tokens::grant::{Grant, Transport};
 use latchkey::tokens::principal::{Role, Username};
@@ -132,9 +133,9 @@ async fn open_sessions(settings: &Settings, hash: &PasswordHash, count: usize) -
     let mut grants = Vec::with_capacity(count);
     let numbers: Vec<usize> = (0..count).collect();
     for batch in numbers.chunks(LARGEST_BATCH) {
-        let created = batch.iter().map(|number| create(*number, hash)).collect::<Result<_>>()?;
+        let created = batch.iter().map(|number| create(number, hash)).collect::<Result<_>>()?;
         let created = storage.users(created).await?.outcomes;
-        let opened = created.into_iter().map(|outcome| open(outcome?)).collect::<Result<_>>()?;
+        let opened = created.into_iter().map(|outcome| open_own(outcome?)).collect::<Result<_>>()?;
         for outcome in storage.sessions(opened).await?.outcomes {
             match outcome? {
                 SessionOutcome::Opened { grant, .. } => grants.push(grant),
@@ -146,18 +147,29 @@ async fn open_sessions(settings: &Settings, hash: &PasswordHash, count: usize) -
     Ok(grants)
 }
 
-fn create(number: usize, hash: &PasswordHash) -> Result<UserOperation> {
-    let username = Username::parse(&format!("person{number:07}"))?;
+/// Adds the account of this number.
+pub fn create(number: impl Display, hash: &PasswordHash) -> Result<UserOperation> {
+    let username = Username::parse(&name(number))?;
     Ok(UserOperation::Create(NewUser { username, hash: hash.clone(), roles: vec![Role::User] }))
 }
 
-fn open(created: UserOutcome) -> Result<SessionOperation> {
+fn open_own(created: UserOutcome) -> Result<SessionOperation> {
     let UserOutcome::Created(account) = created else { return Err(anyhow!("no user was created")) };
-    Ok(SessionOperation::Open(NewSession {
-        seen: account.fence(),
+    Ok(open(account.fence(), USER_AGENT))
+}
+
+/// Opens a session for whoever is as they were seen, from this machine.
+pub fn open(seen: Fence, user_agent: &str) -> SessionOperation {
+    SessionOperation::Open(NewSession {
+        seen,
         stronger_hash: None,
-        client: Client { user_agent: Some(UserAgent::of(USER_AGENT.as_bytes())), ip: Some([127, 0, 0, 1].into()) },
+        client: Client { user_agent: Some(UserAgent::of(user_agent.as_bytes())), ip: Some([127, 0, 0, 1].into()) },
         transport: Transport::Body,
         reservation: None,
-    }))
+    })
+}
+
+/// What the account of this number is called.
+pub fn name(number: impl Display) -> String {
+    format!("person{number:07}")
 }

@@ -15,10 +15,14 @@ use crate::driver::Work;
 use crate::http::{self, Answer};
 use crate::seed::Person;
 
+pub use self::lifecycles::Lifecycles;
 pub use self::logins::Logins;
+pub use self::members::CrowdRenewals;
 pub use self::renewals::{FixedRenewals, Renewals};
 
+mod lifecycles;
 mod logins;
+mod members;
 mod renewals;
 pub mod spoken;
 pub mod visits;

@@ -1,6 +1,6 @@
 //! Four times as many logins as the machine can hash, beside people who renew and call: who feels it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -15,6 +15,7 @@ use crate::process::Server;
 use crate::report::{Finding, Limit, Report, Unit};
 use crate::seed::{Person, World};
 use crate::tally::{DIGITS, Tally};
+use crate::watch::{Watched, watched};
 use crate::work::{Logins, Profiles, Renewals};
 
 /// Of the p99 without the flood, or in milliseconds.
@@ -35,8 +36,6 @@ const BEYOND_WAITING: f64 = 2.0;
 const LEAST_SPAN: Duration = Duration::from_secs(8);
 /// Who logs in, in turn.
 const LOGGING_IN: usize = 50;
-/// How often memory is looked at.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// What all rounds showed.
 struct Seen {
@@ -76,7 +75,7 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     for round in 1..=plan.rounds {
         progress(&format!("flood: round {round} of {}, {offered:.0} logins/s", plan.rounds));
         let flood = Flood { logins: Logins::too_many(logging_in, &keys), rate: offered, connections };
-        seen.add_round(&server, (&mut renewals, people), flood, (plan.span * 2).max(LEAST_SPAN))?;
+        seen.add_round((&server, &world.database()), (&mut renewals, people), flood, (plan.span * 2).max(LEAST_SPAN))?;
     }
     seen.judge(plan, report);
     server.stop()?;
@@ -99,14 +98,16 @@ fn connections(bound: f64, hash_max_wait: Duration) -> usize {
 impl Seen {
     fn add_round(
         &mut self,
-        server: &Server,
+        (server, database): (&Server, &Path),
         (renewals, people): (&mut Renewals, &[Person]),
         mut flood: Flood<'_>,
         span: Duration,
     ) -> Result<()> {
         let quiet = others(server, renewals, people, None, span)?;
         let before = server.resident()?;
-        let (flooded, peak) = watched(server, || others(server, renewals, people, Some(&mut flood), span))?;
+        let watch = [Watched { server, database }];
+        let (flooded, peaks) = watched(&watch, || others(server, renewals, people, Some(&mut flood), span))?;
+        let peak = peaks.first().context("nobody was watched")?.resident;
         self.growth_mib = self.growth_mib.max(mebibytes(peak.saturating_sub(before)));
         self.turned_away += flood.logins.turned_away;
         self.logged_in += flooded.get(2).map_or(0, |tally| tally.accepted);
@@ -155,23 +156,6 @@ fn others(
         streams.push(Stream { address, connections: *connections, pace: Pace::PerSecond(*rate), work: logins });
     }
     drive(&mut streams, span)
-}
-
-/// Does `work` and says how much memory the server had at the most meanwhile.
-fn watched<T>(server: &Server, work: impl FnOnce() -> Result<T>) -> Result<(T, u64)> {
-    let (done, peak) = (AtomicBool::new(false), AtomicU64::new(server.resident()?));
-    let result = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                peak.fetch_max(server.resident().unwrap_or(0), Ordering::Relaxed);
-                std::thread::sleep(LOOK);
-            }
-        });
-        let result = work();
-        done.store(true, Ordering::Relaxed);
-        result
-    })?;
-    Ok((result, peak.load(Ordering::Relaxed)))
 }
 
 #[cfg(test)]

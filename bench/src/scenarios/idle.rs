@@ -4,11 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{Plan, judged};
-use crate::driver::{Pace, Stream, drive};
+use super::{Plan, first_answer, judged};
 use crate::figures::{mebibytes, median};
 use crate::measure::progress;
-use crate::process::Server;
 use crate::report::{Finding, Limit, Report, Unit};
 use crate::seed::World;
 use crate::work::Profiles;
@@ -38,7 +36,7 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     for start in 1..=STARTS {
         let begun = Instant::now();
         let server = judged(plan, &world)?;
-        first_answer(&server, &people)?;
+        first_answer(&server, &mut Profiles::of(&people))?;
         starts.push(begun.elapsed().as_secs_f64() * 1e3);
         if start == STARTS {
             std::thread::sleep(SETTLED);
@@ -52,10 +50,4 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     let resident = Finding::new("idle", "memory", mebibytes(resident), Unit::Mebibytes);
     report.findings.push(plan.limit(resident, RESIDENT));
     Ok(())
-}
-
-fn first_answer(server: &Server, people: &[crate::seed::Person]) -> Result<()> {
-    let mut work = Profiles::of(people);
-    let stream = Stream { address: server.address, connections: 1, pace: Pace::PerSecond(1.0), work: &mut work };
-    drive(&mut [stream], Duration::from_millis(1)).map(|_| ())
 }

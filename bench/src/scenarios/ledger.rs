@@ -3,12 +3,12 @@
 //! Owns the last look: once it has stopped, each session is stored at the generation that its last answer named, neither
 //! behind it, which would be a lost renewal, nor ahead of it; and the last tokens of each are its own, signatures included.
 
-use std::collections::HashMap;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
+use latchkey::tokens::refresh::SessionId;
 use rusqlite::{Connection, OpenFlags};
-use uuid::Uuid;
 
 use super::{Plan, Service};
 use crate::driver::Pace;
@@ -50,12 +50,26 @@ impl Renewing {
 /// Holds the database of a server that has stopped, and the tokens that it gave out, against each other.
 pub(super) fn compare(world: &World, work: &Renewals) -> Result<()> {
     work.check_signatures(&world.keys()?)?;
-    let connection = Connection::open_with_flags(world.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let mut statement = connection.prepare("SELECT id, current_generation FROM sessions WHERE ended_at IS NULL")?;
-    let stored: HashMap<Uuid, u32> =
-        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
-    for (session, answered) in work.generations() {
-        let stored = stored.get(&session.0).copied();
+    let mut answered: Vec<_> = work.generations().collect();
+    answered.sort_unstable();
+    hold_against(&world.database(), answered.into_iter())
+}
+
+/// Holds a database that nobody serves against the generations that were answered last, in the order of their sessions' ids. Both are
+/// walked through once: there may be millions.
+pub(super) fn hold_against(database: &Path, answered: impl Iterator<Item = (SessionId, u32)>) -> Result<()> {
+    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut statement =
+        connection.prepare("SELECT id, current_generation FROM sessions WHERE ended_at IS NULL ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let mut stored: Option<(SessionId, u32)> = None;
+    for (session, answered) in answered {
+        while stored.is_none_or(|(id, _)| id < session)
+            && let Some(row) = rows.next()?
+        {
+            stored = Some((SessionId(row.get(0)?), row.get(1)?));
+        }
+        let stored = stored.filter(|(id, _)| *id == session).map(|(_, generation)| generation);
         ensure!(
             stored == Some(answered),
             "a session was answered generation {answered} and is stored with {stored:?}: a renewal was lost or made twice"
@@ -81,6 +95,25 @@ mod tests {
             .unwrap();
 
         assert!(compare(&world, &work).is_err());
+    }
+
+    #[test]
+    fn a_session_that_the_database_does_not_have_or_that_ended_fails_the_run() {
+        let ground = tempfile::tempdir().unwrap();
+        let world = World::new(ground.path(), 4, &[]).unwrap();
+        let mut answered: Vec<_> = Renewals::of(&world.people(3).unwrap()).generations().collect();
+        answered.sort_unstable();
+        // Whoever is not asked for is passed over.
+        hold_against(&world.database(), answered.iter().skip(1).copied()).unwrap();
+        let ended =
+            "UPDATE sessions SET ended_at = 1, user_version = NULL, username = NULL, roles = NULL WHERE id = ?1";
+        for broken in [ended, "DELETE FROM sessions WHERE id = ?1"] {
+            hold_against(&world.database(), answered.iter().copied()).unwrap();
+            Connection::open(world.database()).unwrap().execute(broken, [answered.pop().unwrap().0.0]).unwrap();
+            let all = answered.iter().copied().chain([(SessionId(uuid::Uuid::max()), 1)]);
+
+            assert!(hold_against(&world.database(), all).is_err(), "{broken}");
+        }
     }
 
     #[test]

@@ -18,10 +18,14 @@ pub mod flood;
 pub mod idle;
 mod ledger;
 pub mod login;
+mod mixed;
 pub mod peers;
 pub mod profile;
 pub mod renewal;
 pub mod rotation;
+pub mod scale;
+pub mod soak;
+pub mod sweep;
 
 /// Headers that actix writes itself, whatever a handler says.
 const WRITTEN_BY_ACTIX: [&str; 3] = ["content-length", "date", "connection"];
@@ -41,6 +45,10 @@ pub struct Plan {
     pub cost: u32,
     /// Hashing threads, and workers: the cores.
     pub cores: usize,
+    /// Whether ten million sessions are among the sizes of [`scale`].
+    pub big: bool,
+    /// How long [`soak`] takes.
+    pub soak: Duration,
     /// Whether the numbers are held against the limits.
     pub judged: bool,
     /// Release binaries; the first is the one that is judged, the others are shown beside it.
@@ -68,6 +76,12 @@ impl Plan {
     pub fn limit(&self, finding: crate::report::Finding, limit: crate::report::Limit) -> crate::report::Finding {
         if self.judged { finding.limited(limit) } else { finding }
     }
+}
+
+/// Asks once, and returns with the answer.
+fn first_answer(server: &Server, work: &mut dyn Work) -> Result<()> {
+    let stream = Stream { address: server.address, connections: 1, pace: Pace::PerSecond(1.0), work };
+    drive(&mut [stream], Duration::from_millis(1)).map(|_| ())
 }
 
 /// A release binary that serves a world.
@@ -125,8 +139,7 @@ fn taken_down(server: &Server, person: &Person) -> Result<Answers> {
 
 fn fixed(server: &Server, request: Vec<u8>) -> Result<Fixed> {
     let mut once = Once { request, answer: None };
-    let stream = Stream { address: server.address, connections: 1, pace: Pace::PerSecond(1.0), work: &mut once };
-    drive(&mut [stream], Duration::from_millis(1))?;
+    first_answer(server, &mut once)?;
     once.answer.context("no answer")
 }
 

@@ -1,0 +1,106 @@
+//! What clients call themselves.
+//!
+//! Owns the user agents of a crowd: some twenty, as often as a service for people sees them, in full as the browsers send them.
+//! A session keeps its own; which one follows from its number, so that nobody has to remember it.
+
+/// A share of all clients in percent, and their words.
+type Browser = (u32, &'static str);
+
+/// They come to a hundred. The service keeps the first 120 bytes: the browsers of phones send more.
+const BROWSERS: [Browser; 20] = [
+    (
+        24,
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+    ),
+    (
+        6,
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
+    ),
+    (
+        2,
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36",
+    ),
+    (
+        17,
+        "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36",
+    ),
+    (
+        5,
+        "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36",
+    ),
+    (
+        10,
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 \
+         Mobile/15E148 Safari/604.1",
+    ),
+    (
+        6,
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 \
+         Mobile/15E148 Safari/604.1",
+    ),
+    (
+        2,
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 17_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.6 \
+         Mobile/15E148 Safari/604.1",
+    ),
+    (
+        6,
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 \
+         Edg/142.0.0.0",
+    ),
+    (
+        6,
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 \
+         Safari/537.36",
+    ),
+    (
+        4,
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15",
+    ),
+    (
+        1,
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Safari/605.1.15",
+    ),
+    (3, "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"),
+    (1, "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+    (1, "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"),
+    (1, "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"),
+    (
+        2,
+        "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/28.0 Chrome/130.0.0.0 \
+         Mobile Safari/537.36",
+    ),
+    (1, "okhttp/4.12.0"),
+    (1, "Dart/3.9 (dart:io)"),
+    (
+        1,
+        "Mozilla/5.0 (iPad; CPU OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 \
+         Safari/604.1",
+    ),
+];
+
+/// That of the session with this number.
+pub fn of(number: u32) -> &'static str {
+    let mut place = number % 100;
+    for (share, browser) in BROWSERS {
+        if place < share {
+            return browser;
+        }
+        place -= share;
+    }
+    ""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_hundred_clients_each_browser_has_its_share() {
+        for (share, browser) in BROWSERS {
+            let found = (700..800).filter(|number| of(*number) == browser).count();
+
+            assert_eq!(found, share as usize, "{browser}");
+        }
+    }
+}
