@@ -40,8 +40,9 @@ pub struct Subject<'peer> {
     at: String,
     ground: PathBuf,
     size: usize,
-    prepared: Box<dyn Prepared>,
+    /// Before the folder that it runs on, so that it is gone first, whatever ends this.
     server: Option<Server>,
+    prepared: Box<dyn Prepared>,
     dealt: usize,
     /// It keeps nothing, and its process ended since the people were made.
     has_forgotten: bool,
@@ -63,8 +64,8 @@ impl<'peer> Subject<'peer> {
             at: peer.name().to_owned(),
             ground: ground.to_owned(),
             size: people,
-            prepared: peer.prepare(ground, people, COST)?,
             server: None,
+            prepared: peer.prepare(ground, people, COST)?,
             dealt: 0,
             has_forgotten: false,
             window,

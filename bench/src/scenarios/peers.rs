@@ -41,8 +41,9 @@ const LONGER: u32 = 4;
 struct Side {
     peer: Box<dyn Peer>,
     description: Description,
-    prepared: Box<dyn Prepared>,
+    /// Before the folder that it runs on, so that it is gone first, whatever ends this.
     server: Server,
+    prepared: Box<dyn Prepared>,
 }
 
 impl Side {
@@ -51,7 +52,7 @@ impl Side {
         let people = plan.sessions.min(PEOPLE);
         let prepared = peer.prepare(&plan.ground, people, plan.cost).with_context(|| format!("making {name}"))?;
         let server = prepared.start().with_context(|| format!("starting {name}"))?;
-        Ok(Self { peer, description, prepared, server })
+        Ok(Self { peer, description, server, prepared })
     }
 
     /// Whether a login is a call of it.
