@@ -32,7 +32,7 @@ use self::table::{Cell, Row};
 pub use self::table::{Results, Service};
 use self::verdict::{Case, faults};
 use crate::measure::progress;
-use crate::peers::{Description, Latchkey, Peer, present};
+use crate::peers::{Description, Latchkey, Peer as _, present, unless_left_out};
 use crate::scenarios::Plan;
 
 /// How often each scenario is played.
@@ -86,13 +86,18 @@ pub fn run(plan: &Plan, size: Size, with_peers: bool) -> Result<Results> {
     let latchkey =
         Latchkey { binary: plan.judged_binary()?.path.clone(), settings: vec![("REFRESH_GRACE", size.window.1)] };
     let (window, elsewhere) = (size.window.0, size.window_elsewhere);
-    results.services.push(play(plan, (&latchkey, described(&latchkey)?), size, window)?);
+    let description = described(&latchkey)?;
+    let subject = Subject::start(&latchkey, &plan.ground, size.people(), window).context(latchkey.name())?;
+    results.services.push(play(subject, description, size)?);
     if with_peers {
         for (peer, description) in present()? {
-            if peer.rotates() {
-                results.services.push(play(plan, (&*peer, description), size, elsewhere)?);
-            } else {
+            if !peer.rotates() {
                 progress(&format!("correctness: {} is left out: it does not rotate", peer.name()));
+                continue;
+            }
+            let started = Subject::start(&*peer, &plan.ground, size.people(), elsewhere);
+            if let Some(subject) = unless_left_out(peer.name(), started)? {
+                results.services.push(play(subject, description, size)?);
             }
         }
     }
@@ -104,11 +109,10 @@ fn described(latchkey: &Latchkey) -> Result<Description> {
 }
 
 /// Plays all scenarios with one service.
-fn play(plan: &Plan, (peer, description): (&dyn Peer, Description), size: Size, window: Duration) -> Result<Service> {
-    let mut subject = Subject::start(peer, &plan.ground, size.people(), window).with_context(|| peer.name())?;
+fn play(mut subject: Subject<'_>, description: Description, size: Size) -> Result<Service> {
     let rows = rows(&mut subject, size).with_context(|| subject.at())?;
     subject.stop()?;
-    Ok(Service::new(peer.name(), description, rows, subject.unclear()))
+    Ok(Service::new(subject.name(), description, rows, subject.unclear()))
 }
 
 /// Plays the scenarios in the order of the table.

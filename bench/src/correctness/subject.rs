@@ -75,6 +75,11 @@ impl<'peer> Subject<'peer> {
         Ok(subject)
     }
 
+    /// Of the service.
+    pub fn name(&self) -> &'static str {
+        self.peer.name()
+    }
+
     /// Says what it is at.
     pub fn progress(&mut self, words: &str) {
         self.at = format!("{}: {words}", self.peer.name());

@@ -35,7 +35,7 @@ impl Peer for Latchkey {
 
     fn found(&self) -> Result<Description, Missing> {
         let settings: Vec<String> = self.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let version = version(&self.binary, &["--version"])?;
+        let version = version(&self.binary, &[])?;
         Ok(Description { version, settings: settings.join(", "), differs: Vec::new() })
     }
 

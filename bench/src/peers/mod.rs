@@ -10,7 +10,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 use serde::Serialize;
 
 use crate::http::Answer;
@@ -134,59 +134,47 @@ pub fn all() -> Vec<Box<dyn Peer>> {
 
 /// Those of all that are there; what is missing is said. Errors: one is missing, and none may be.
 pub fn present() -> Result<Vec<(Box<dyn Peer>, Description)>> {
-    let required = std::env::var(REQUIRED.0).is_ok_and(|value| value == REQUIRED.1);
-    those_there(all(), required, progress)
-}
-
-fn those_there(
-    peers: Vec<Box<dyn Peer>>,
-    required: bool,
-    mut say: impl FnMut(&str),
-) -> Result<Vec<(Box<dyn Peer>, Description)>> {
     let mut there = Vec::new();
-    for peer in peers {
-        match peer.found() {
-            Ok(description) => there.push((peer, description)),
-            Err(Missing(reason)) if required => bail!("{}={}, and {}: {reason}", REQUIRED.0, REQUIRED.1, peer.name()),
-            Err(Missing(reason)) => say(&format!("{} is skipped: {reason}", peer.name())),
+    for peer in all() {
+        let found = peer.found().map_err(|Missing(reason)| anyhow!(reason));
+        if let Some(description) = unless_left_out(peer.name(), found)? {
+            there.push((peer, description));
         }
     }
     Ok(there)
+}
+
+/// What became of a peer that was looked for, made or started; nothing where that failed, which is said: it is left out, and
+/// the others are not. Errors: none may be left out.
+pub fn unless_left_out<T>(name: &str, outcome: Result<T>) -> Result<Option<T>> {
+    let required = std::env::var(REQUIRED.0).is_ok_and(|value| value == REQUIRED.1);
+    left_out(name, outcome, required, progress)
+}
+
+fn left_out<T>(name: &str, outcome: Result<T>, required: bool, say: impl FnOnce(&str)) -> Result<Option<T>> {
+    match outcome {
+        Ok(outcome) => Ok(Some(outcome)),
+        Err(reason) if required => Err(reason.context(format!("{}={}, and {name}", REQUIRED.0, REQUIRED.1))),
+        Err(reason) => {
+            say(&format!("{name} is skipped: {reason:#}"));
+            Ok(None)
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A peer that was installed, or was not.
-    struct Somebody(bool);
-
-    impl Peer for Somebody {
-        fn name(&self) -> &'static str {
-            if self.0 { "there" } else { "away" }
-        }
-
-        fn rotates(&self) -> bool {
-            true
-        }
-
-        fn found(&self) -> Result<Description, Missing> {
-            if self.0 { Ok(Description::default()) } else { Err(Missing("run install".to_owned())) }
-        }
-
-        fn prepare(&self, _: &Path, _: usize, _: u32) -> Result<Box<dyn Prepared>> {
-            bail!("nobody asks for it")
-        }
-    }
-
     #[test]
-    fn a_missing_peer_is_skipped_with_the_reason_or_a_failure_where_none_may_be() {
-        let peers = || -> Vec<Box<dyn Peer>> { vec![Box::new(Somebody(false)), Box::new(Somebody(true))] };
+    fn a_peer_that_cannot_take_part_is_skipped_with_the_reason_or_a_failure_where_none_may_be() {
+        let away = || -> Result<()> { Err(anyhow!("run install").context("making it")) };
         let mut said = Vec::new();
-        let there = those_there(peers(), false, |line| said.push(line.to_owned())).unwrap();
 
-        assert!(matches!(&there[..], [(peer, _)] if peer.name() == "there"));
-        assert_eq!(said, ["away is skipped: run install"]);
-        assert!(those_there(peers(), true, |_| ()).is_err());
+        assert_eq!(left_out("there", Ok("found"), true, |_| ()).unwrap(), Some("found"));
+        assert_eq!(left_out("away", away(), false, |line| said.push(line.to_owned())).unwrap(), None);
+        assert_eq!(said, ["away is skipped: making it: run install"]);
+        let failure = format!("{:#}", left_out("away", away(), true, |_| ()).unwrap_err());
+        assert_eq!(failure, "LATCHKEY_FOREIGN=required, and away: making it: run install");
     }
 }

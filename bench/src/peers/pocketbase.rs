@@ -58,7 +58,7 @@ impl Peer for PocketBase {
         installed::check(FOLDER)?;
         let settings = "its defaults: SQLite in WAL, its log, no limit of requests; its login has names by e-mail";
         Ok(Description {
-            version: installed::version(&program(), &["--version"])?,
+            version: installed::version(&program(), &[])?,
             settings: settings.to_owned(),
             differs: vec![
                 "renewal is auth-refresh, which signs another token and stores nothing: the one before stays good",

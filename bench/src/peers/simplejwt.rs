@@ -56,7 +56,7 @@ impl Peer for SimpleJwt {
             version: format!(
                 "{}, {}",
                 installed::wheels(FOLDER, &PACKAGES)?,
-                installed::version(&python(), &["--version"])?
+                installed::version(&python(), &environment())?
             ),
             settings: settings.to_owned(),
             differs: vec![

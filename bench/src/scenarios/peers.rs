@@ -48,10 +48,9 @@ struct Side {
 
 impl Side {
     fn start(plan: &Plan, (peer, description): (Box<dyn Peer>, Description)) -> Result<Self> {
-        let name = peer.name();
         let people = plan.sessions.min(PEOPLE);
-        let prepared = peer.prepare(&plan.ground, people, plan.cost).with_context(|| format!("making {name}"))?;
-        let server = prepared.start().with_context(|| format!("starting {name}"))?;
+        let prepared = peer.prepare(&plan.ground, people, plan.cost).context("making its people")?;
+        let server = prepared.start().context("starting it")?;
         Ok(Self { peer, description, server, prepared })
     }
 
@@ -85,9 +84,11 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
             plan.cores * LOGINS
         ),
     ));
-    let mut sides = vec![(Box::new(latchkey) as Box<dyn Peer>, own)];
-    sides.extend(peers::present()?);
-    let sides = sides.into_iter().map(|side| Side::start(plan, side)).collect::<Result<Vec<_>>>()?;
+    let mut sides = vec![Side::start(plan, (Box::new(latchkey), own)).context("Latchkey")?];
+    for (peer, description) in peers::present()? {
+        let name = peer.name();
+        sides.extend(peers::unless_left_out(name, Side::start(plan, (peer, description)))?);
+    }
 
     let mut found: Vec<Vec<Finding>> = sides.iter().map(|_| Vec::new()).collect();
     for (call, turns) in measured(plan, &sides)? {
