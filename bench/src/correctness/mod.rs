@@ -90,7 +90,7 @@ pub fn run(plan: &Plan, size: Size, with_peers: bool) -> Result<Results> {
     let subject = Subject::start(&latchkey, &plan.ground, size.people(), window).context(latchkey.name())?;
     results.services.push(play(subject, description, size)?);
     if with_peers {
-        for (peer, description) in present()? {
+        for (peer, description) in present(subject::COST)? {
             if !peer.rotates() {
                 progress(&format!("correctness: {} is left out: it does not rotate", peer.name()));
                 continue;
@@ -105,7 +105,7 @@ pub fn run(plan: &Plan, size: Size, with_peers: bool) -> Result<Results> {
 }
 
 fn described(latchkey: &Latchkey) -> Result<Description> {
-    latchkey.found().map_err(|missing| anyhow::anyhow!("{}", missing.0))
+    latchkey.found(subject::COST).map_err(|missing| anyhow::anyhow!("{}", missing.0))
 }
 
 /// Plays all scenarios with one service.

@@ -51,7 +51,7 @@ pub struct Subject<'peer> {
 }
 
 /// bcrypt's least: the races are those of renewals, not of hashes.
-const COST: u32 = 4;
+pub const COST: u32 = 4;
 /// How long after its end a window is over for certain.
 const MARGIN: Duration = Duration::from_millis(300);
 

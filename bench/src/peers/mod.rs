@@ -3,8 +3,9 @@
 //! Owns what they have in common. A [`Peer`] is found or is missing, and makes a folder with people in it; what it
 //! [`Prepared`] can be started, killed and started again; its [`Dialect`] says how it is spoken to. Each has one file here
 //! and, unless it is Latchkey, a folder in `bench/peers` with its lock file and what we wrote for it, from which
-//! `bench/peers/install` makes it runnable. Nothing is installed here, and no peer is set up in another way than its own
-//! documentation advises for production.
+//! `bench/peers/install` makes it runnable. Nothing is installed here, and each peer is set up as its own documentation advises
+//! for production, but for two things: the services on Node are one process each, though Express advises a cluster of them, because
+//! what they keep is in the memory of one; and oidc-provider, which asks for Node 22, is run with 20 as well.
 //!
 //! [`present`] -> [`Peer::prepare`] -> [`Prepared::start`] -> a [`Server`] that speaks a [`Dialect`]
 
@@ -79,8 +80,8 @@ pub trait Peer {
     /// Whether a renewal spends the refresh token, so that each brings another one.
     fn rotates(&self) -> bool;
 
-    /// What there is of it. Errors: it is not installed.
-    fn found(&self) -> Result<Description, Missing>;
+    /// What there is of it, as it is when it hashes at this cost. Errors: it is not installed.
+    fn found(&self, cost: u32) -> Result<Description, Missing>;
 
     /// Makes a folder below `ground` with so many accounts in it, each with one session. One hash, of this cost where the
     /// service hashes at all, is everybody's: ten thousand would take an hour.
@@ -132,11 +133,12 @@ pub fn all() -> Vec<Box<dyn Peer>> {
     vec![Box::new(Express), Box::new(PocketBase), Box::new(SimpleJwt), Box::new(oidc_provider::OidcProvider)]
 }
 
-/// Those of all that are there; what is missing is said. Errors: one is missing, and none may be.
-pub fn present() -> Result<Vec<(Box<dyn Peer>, Description)>> {
+/// Those of all that are there, as they are when they hash at this cost; what is missing is said. Errors: one is missing, and
+/// none may be.
+pub fn present(cost: u32) -> Result<Vec<(Box<dyn Peer>, Description)>> {
     let mut there = Vec::new();
     for peer in all() {
-        let found = peer.found().map_err(|Missing(reason)| anyhow!(reason));
+        let found = peer.found(cost).map_err(|Missing(reason)| anyhow!(reason));
         if let Some(description) = unless_left_out(peer.name(), found)? {
             there.push((peer, description));
         }

@@ -54,12 +54,14 @@ impl Peer for PocketBase {
         false
     }
 
-    fn found(&self) -> Result<Description, Missing> {
+    fn found(&self, cost: u32) -> Result<Description, Missing> {
         installed::check(FOLDER)?;
-        let settings = "its defaults: SQLite in WAL, its log, no limit of requests; its login has names by e-mail";
+        let settings = format!(
+            "its defaults: SQLite in WAL, its log, no limit of requests; bcrypt at cost {cost}; its login has names by e-mail"
+        );
         Ok(Description {
             version: installed::version(&program(), &[])?,
-            settings: settings.to_owned(),
+            settings,
             differs: vec![
                 "renewal is auth-refresh, which signs another token and stores nothing: the one before stays good",
                 "profile reads the caller's own record from the database, and looks their key up for it",

@@ -48,17 +48,19 @@ impl Peer for SimpleJwt {
         true
     }
 
-    fn found(&self) -> Result<Description, Missing> {
+    fn found(&self, cost: u32) -> Result<Description, Missing> {
         installed::check(FOLDER)?;
-        let settings = "ROTATE_REFRESH_TOKENS and BLACKLIST_AFTER_ROTATION, BCryptSHA256, DEBUG off; SQLite in WAL with \
-                        IMMEDIATE and kept connections; gunicorn with 2 x cores + 1 workers of 2 x cores threads";
+        let settings = format!(
+            "ROTATE_REFRESH_TOKENS and BLACKLIST_AFTER_ROTATION, BCryptSHA256 at cost {cost}, DEBUG off; SQLite in WAL with \
+             IMMEDIATE and kept connections; gunicorn with 2 x cores + 1 workers of 2 x cores threads"
+        );
         Ok(Description {
             version: format!(
                 "{}, {}",
                 installed::wheels(FOLDER, &PACKAGES)?,
                 installed::version(&python(), &environment())?
             ),
-            settings: settings.to_owned(),
+            settings,
             differs: vec![
                 "a renewal is several transactions, and leaves two rows more",
                 "profile reads the caller from the database",

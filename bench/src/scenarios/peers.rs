@@ -73,7 +73,7 @@ struct Call {
 /// Measures it.
 pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     let latchkey = Latchkey { binary: plan.judged_binary()?.path.clone(), settings: SETTINGS.to_vec() };
-    let own = latchkey.found().map_err(|Missing(reason)| anyhow!(reason))?;
+    let own = latchkey.found(plan.cost).map_err(|Missing(reason)| anyhow!(reason))?;
     report.setting.push((
         "beside others".to_owned(),
         format!(
@@ -85,7 +85,7 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
         ),
     ));
     let mut sides = vec![Side::start(plan, (Box::new(latchkey), own)).context("Latchkey")?];
-    for (peer, description) in peers::present()? {
+    for (peer, description) in peers::present(plan.cost)? {
         let name = peer.name();
         sides.extend(peers::unless_left_out(name, Side::start(plan, (peer, description)))?);
     }
