@@ -75,7 +75,8 @@ impl Size {
 
     /// So many take part in something.
     fn people(self) -> usize {
-        // Four races; two, two, one and two thefts with sessions of their own, and two halves of polling.
+        // Four races. Of the thefts one inside the window (4, 4b), two outside it (5, 5b), one of a grandparent (6), and two each of
+        // a restart (10) and of a backup (11, 11b). Two halves of polling (7, 7b).
         self.sessions * 4 + self.kills * honest::IN_FLIGHT + self.thefts * 8 + self.polled * 2
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use super::rest::{Profile, json};
+use super::rest::{Credentials, Profile, json};
 use super::{Account, Description, Dialect, Missing, Peer, Prepared, Tokens, installed};
 use crate::http::{self, Answer};
 use crate::process::{self, Server, free_address};
@@ -104,12 +104,6 @@ impl Prepared for Ready {
 struct Pairs;
 
 #[derive(Serialize)]
-struct Credentials<'a> {
-    username: &'a str,
-    password: &'a str,
-}
-
-#[derive(Serialize)]
 struct Presented<'a> {
     refresh: &'a str,
 }
@@ -124,8 +118,7 @@ struct Pair<'a> {
 
 impl Dialect for Pairs {
     fn login(&self, request: &mut Vec<u8>, account: &Account) -> bool {
-        let credentials = Credentials { username: &account.username, password: &account.password };
-        http::post(request, "/api/token/", &json(&credentials));
+        http::post(request, "/api/token/", &json(&Credentials::of(account)));
         true
     }
 
