@@ -1,13 +1,13 @@
 //! Scenarios in which nobody steals: whoever is logged out here was logged out wrongly.
 
 use std::sync::Barrier;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 
 use super::Size;
-use super::client::Client;
+use super::client::{Client, Connection, Open};
 use super::holder::{Holder, lineages};
 use super::outcome::{Counted, Outcome};
 use super::subject::{Person, Subject};
@@ -70,7 +70,7 @@ pub fn lost_answer(subject: &mut Subject<'_>, size: Size) -> Result<Counted> {
     let client = subject.client()?;
     let mut owners = Vec::new();
     for (number, person) in people.iter().enumerate() {
-        client.open()?.present_and_hang_up(&person.tokens.refresh, number % 2 == 0);
+        drop(client.open()?.present(&person.tokens.refresh, number % 2 == 0)?);
         let mut owner = Holder::honest(&person.tokens);
         owner.renew(&client)?;
         owners.push(owner);
@@ -111,19 +111,26 @@ fn kill_in_the_midst(subject: &mut Subject<'_>, people: &[Person], answered: boo
     let opened = people.iter().map(|_| client.open()).collect::<Result<Vec<_>>>()?;
     let start = Barrier::new(people.len() + 1);
     let start = &start;
-    thread::scope(|scope| {
-        for (open, person) in opened.into_iter().zip(people) {
-            scope.spawn(move || {
-                start.wait();
-                open.present_and_hang_up(&person.tokens.refresh, answered);
-            });
-        }
+    let waiting = thread::scope(|scope| {
+        let present = move |open: Open<'_>, person: &Person| {
+            start.wait();
+            open.present(&person.tokens.refresh, answered)
+        };
+        let presenting: Vec<_> =
+            opened.into_iter().zip(people).map(|(open, person)| scope.spawn(move || present(open, person))).collect();
         start.wait();
         if !answered {
             thread::sleep(after);
         }
-    });
-    subject.kill()
+        let join = |thread: ScopedJoinHandle<'_, Result<Connection>>| {
+            thread.join().map_err(|_| anyhow!("a client panicked"))?
+        };
+        presenting.into_iter().map(join).collect::<Result<Vec<_>>>()
+    })?;
+    subject.kill()?;
+    // Nobody hung up before: a service may drop what was asked for by somebody who is gone.
+    drop(waiting);
+    Ok(())
 }
 
 impl Outcome {
