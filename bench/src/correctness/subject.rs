@@ -145,9 +145,9 @@ impl<'peer> Subject<'peer> {
         self.window
     }
 
-    /// How many tries were neither answered nor refused, and repeated.
-    pub fn unclear(&self) -> usize {
-        self.unclear.load(Ordering::Relaxed)
+    /// How many tries were neither answered nor refused, and repeated, since this was asked last.
+    pub fn repeated_tries(&self) -> usize {
+        self.unclear.swap(0, Ordering::Relaxed)
     }
 
     /// SIGKILL.

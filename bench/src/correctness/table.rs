@@ -36,7 +36,7 @@ pub struct Service {
     pub description: Description,
     /// One for each case.
     pub rows: Vec<Row>,
-    /// Tries that were neither answered nor refused (5xx, 408, 429, a broken connection), and repeated.
+    /// Those of all rows.
     pub repeated_tries: usize,
 }
 
@@ -51,6 +51,8 @@ pub struct Row {
     pub words: String,
     /// Why it is so.
     pub note: Option<&'static str>,
+    /// Tries that were neither answered nor refused (5xx, 408, 429, a broken connection), and repeated.
+    pub repeated_tries: usize,
 }
 
 /// The facts, or why there are none.
@@ -65,13 +67,14 @@ pub enum Cell {
 
 impl Service {
     /// With its rows in the order of the table.
-    pub fn new(name: &'static str, description: Description, rows: Vec<Row>, repeated_tries: usize) -> Self {
+    pub fn new(name: &'static str, description: Description, rows: Vec<Row>) -> Self {
+        let repeated_tries = rows.iter().map(|row| row.repeated_tries).sum();
         Self { name, description, rows, repeated_tries }
     }
 }
 
 impl Row {
-    /// With the words that go with the facts.
+    /// With the words that go with the facts; no try was repeated.
     pub fn new(case: Case, outcome: Cell, note: Option<&'static str>) -> Self {
         let words = match &outcome {
             Cell::Counted(counted) => {
@@ -83,7 +86,7 @@ impl Row {
             }
             Cell::Meaningless(why) => format!("–  {why}"),
         };
-        Self { case, outcome, words, note }
+        Self { case, outcome, words, note, repeated_tries: 0 }
     }
 
     fn cell(&self) -> String {
@@ -144,7 +147,7 @@ mod tests {
     fn every_service_has_its_column() {
         let service = |name, lineages: &[usize]| {
             let description = Description { version: "1".to_owned(), settings: String::new(), differs: Vec::new() };
-            Service::new(name, description, vec![row(lineages)], 0)
+            Service::new(name, description, vec![row(lineages)])
         };
         let results = Results { played: String::new(), services: vec![service("Here", &[1]), service("There", &[2])] };
 

@@ -140,6 +140,11 @@ impl Case {
         }
     }
 
+    /// Whether a try may have to be repeated: where the service is gone for a while.
+    fn may_need_retries(self) -> bool {
+        matches!(self, Self::Kill)
+    }
+
     /// The outcome in a few words: what is wrong with it, each with in how many sessions, else what is right.
     pub fn words(self, counted: &Counted) -> String {
         let (_, most) = counted.least_and_most();
@@ -174,8 +179,8 @@ impl Case {
     }
 }
 
-/// What of Latchkey's outcome is not what its design says; nothing where all is.
-pub fn faults(case: Case, counted: &Counted) -> Vec<String> {
+/// What of Latchkey's outcome, for which so many tries were repeated, is not what its design says; nothing where all is.
+pub fn faults(case: Case, counted: &Counted, repeated_tries: usize) -> Vec<String> {
     let mut faults = Vec::new();
     let mut check = |holds: bool, fault: &str| {
         if !holds {
@@ -183,6 +188,10 @@ pub fn faults(case: Case, counted: &Counted) -> Vec<String> {
         }
     };
     check(counted.sessions > 0, "nobody took part");
+    check(
+        case.may_need_retries() || repeated_tries == 0,
+        &format!("{repeated_tries} tries were neither answered nor refused"),
+    );
     let wanted = case.lineages();
     check(counted.lineages.keys().all(|&lineages| lineages == wanted), &format!("not {wanted} lineages for everybody"));
     check(counted.false_logouts == 0, "an owner was logged out, though nobody stole anything");
@@ -214,6 +223,10 @@ mod tests {
         }
     }
 
+    fn found(case: Case, outcomes: &[Outcome]) -> Vec<String> {
+        faults(case, &counted(outcomes), 0)
+    }
+
     fn counted(outcomes: &[Outcome]) -> Counted {
         outcomes.iter().cloned().collect()
     }
@@ -239,7 +252,7 @@ mod tests {
     #[test]
     fn what_the_design_says_is_no_fault() {
         for case in ALL {
-            assert_eq!(faults(case, &counted(&[right(case), right(case)])), Vec::<String>::new(), "{case:?}");
+            assert_eq!(found(case, &[right(case), right(case)]), Vec::<String>::new(), "{case:?}");
         }
     }
 
@@ -257,9 +270,17 @@ mod tests {
                 Outcome { call_outlived: true, ..right.clone() },
             ];
             for wrong in wrong {
-                assert!(!faults(case, &counted(&[right.clone(), wrong.clone()])).is_empty(), "{case:?} {wrong:?}");
+                assert!(!found(case, &[right.clone(), wrong.clone()]).is_empty(), "{case:?} {wrong:?}");
             }
-            assert!(!faults(case, &counted(&[])).is_empty(), "{case:?}: nobody took part");
+            assert!(!found(case, &[]).is_empty(), "{case:?}: nobody took part");
+        }
+    }
+
+    #[test]
+    fn a_try_is_repeated_only_where_the_service_was_killed() {
+        for case in ALL {
+            let right = counted(&[right(case)]);
+            assert_eq!(faults(case, &right, 1).is_empty(), case == Case::Kill, "{case:?}");
         }
     }
 
@@ -273,7 +294,7 @@ mod tests {
             Case::RestoredNewest,
         ] {
             let served = Outcome { thief_was_served: true, ..right(case) };
-            assert!(!faults(case, &counted(&[served])).is_empty(), "{case:?}");
+            assert!(!found(case, &[served]).is_empty(), "{case:?}");
         }
     }
 
@@ -282,7 +303,7 @@ mod tests {
         for case in ALL.into_iter().filter(|case| matches!(case.about(), About::Theft | About::Rollback)) {
             for told in [None, Some("revoked".to_owned())] {
                 let unnamed = Outcome { told, ..right(case) };
-                assert!(!faults(case, &counted(&[right(case), unnamed])).is_empty(), "{case:?}");
+                assert!(!found(case, &[right(case), unnamed]).is_empty(), "{case:?}");
             }
         }
     }
