@@ -39,11 +39,11 @@ pub fn ten_tabs(subject: &mut Subject<'_>, size: Size) -> Result<Counted> {
         sessions.push(tabs);
     }
     subject.wait_until_outside();
-    let outcome = |mut tabs: Vec<Holder>| {
+    let outcome = |(person, mut tabs): (&Person, Vec<Holder>)| {
         at_once(&client, &mut tabs, 1)?;
-        Outcome::of_the_honest(&client, &mut tabs)
+        Outcome::of_the_honest(&client, person, &mut tabs)
     };
-    sessions.into_iter().map(outcome).collect()
+    people.iter().zip(sessions).map(outcome).collect()
 }
 
 /// Every holder on a connection of its own, so many times each.
@@ -76,7 +76,8 @@ pub fn lost_answer(subject: &mut Subject<'_>, size: Size) -> Result<Counted> {
         owners.push(owner);
     }
     subject.wait_until_outside();
-    owners.into_iter().map(|owner| Outcome::of_the_honest(&client, &mut [owner])).collect()
+    let outcome = |(person, owner)| Outcome::of_the_honest(&client, person, &mut [owner]);
+    people.iter().zip(owners).map(outcome).collect()
 }
 
 /// The service is killed at some moment after the renewals were sent, or once they were answered, started again at once or after
@@ -95,15 +96,16 @@ pub fn kill(subject: &mut Subject<'_>, size: Size) -> Result<Counted> {
         }
         subject.start_again()?;
         let client = subject.client()?;
-        for person in &people {
+        for person in people {
             let mut owner = Holder::honest(&person.tokens);
             owner.renew(&client)?;
-            owners.push(owner);
+            owners.push((person, owner));
         }
     }
     subject.wait_until_outside();
     let client = subject.client()?;
-    owners.into_iter().map(|owner| Outcome::of_the_honest(&client, &mut [owner])).collect()
+    let outcome = |(person, owner): (Person, Holder)| Outcome::of_the_honest(&client, &person, &mut [owner]);
+    owners.into_iter().map(outcome).collect()
 }
 
 fn kill_in_the_midst(subject: &mut Subject<'_>, people: &[Person], answered: bool, after: Duration) -> Result<()> {
@@ -134,10 +136,14 @@ fn kill_in_the_midst(subject: &mut Subject<'_>, people: &[Person], answered: boo
 }
 
 impl Outcome {
-    /// Of holders who never stole: at the end, outside the window.
-    fn of_the_honest(client: &Client<'_>, holders: &mut [Holder]) -> Result<Self> {
+    /// Of holders who never stole: at the end, outside the window. Each of them must go on with both tokens.
+    fn of_the_honest(client: &Client<'_>, person: &Person, holders: &mut [Holder]) -> Result<Self> {
         let (lineages, _) = lineages(client, holders)?;
         let told = holders.iter().find_map(|holder| holder.refused.clone());
-        Ok(Self { lineages, false_logout: told.is_some(), told, ..Self::default() })
+        let mut false_logout = told.is_some();
+        for holder in holders {
+            false_logout |= !holder.calls(client, &person.account)?;
+        }
+        Ok(Self { lineages, false_logout, told, ..Self::default() })
     }
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 pub struct Outcome {
     /// How many different refresh tokens its participants could still renew with at the end.
     pub lineages: usize,
-    /// An owner was refused for good, though nobody stole and nobody ended anything.
+    /// An owner was refused for good, though nobody stole and nobody ended anything: a renewal, or a call with what one brought.
     pub false_logout: bool,
     /// The thief was given a token, at whatever time.
     pub thief_was_served: bool,

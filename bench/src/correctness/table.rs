@@ -11,13 +11,13 @@ use crate::peers::Description;
 /// How the table is to be read.
 const LEGEND: &str = "\
 The number is how many lineages a session had at the end: refresh tokens of different text that its participants could still \
-renew with (the fewest and the most, where sessions differ). \"logged out\": in so many sessions an owner was refused for good, \
-though nobody had stolen or ended anything; a state that is lost in a restart counts, and one that went back (11), where it is \
-said what they were told: Latchkey does it on purpose and says \"reused\". \"thief renews\", \"thief calls\": he \
-could, after a spent token had come back when it could be no retry, and the owner had renewed or tried to. \"forked\": more than \
-one lineage. \"outlives\": of a session that was ended, a token was accepted. Where nothing of this happened: \"kept\", the owner \
-goes on; \"shared\", owner and thief hold one token; \"ended\", the theft ended the session; \"thief refused\", the session \
-went on without him. What is told of the others is not judged.";
+renew with (the fewest and the most, where sessions differ). \"logged out\": in so many sessions an owner was refused for good, at a \
+renewal or, in 1 to 3, at a call, though nobody had stolen or ended anything; a state that is lost in a restart counts, and one that \
+went back (11), where it is said what they were told: Latchkey does it on purpose and says \"reused\". \"thief renews\", \"thief \
+calls\": he could, after a spent token had come back when it could be no retry, and the owner had renewed or tried to. \"forked\": \
+more than one lineage. \"outlives\": of a session that was ended, a token was accepted. Where nothing of this \
+happened: \"kept\", the owner goes on; \"shared\", owner and thief hold one token; \"ended\", the theft ended the session; \"thief \
+refused\", the session went on without him. What is told of the others is not judged.";
 
 /// Everything of one run.
 #[derive(Debug, Serialize)]
