@@ -23,7 +23,7 @@ pub struct Outcome {
     pub thief_calls: bool,
     /// A refresh token of what had been ended could be renewed.
     pub renewal_outlived: bool,
-    /// An access token of what had been ended was accepted.
+    /// An access token of what had been ended, by its owner or by a theft, was accepted.
     pub call_outlived: bool,
     /// What the first one was told who was refused.
     pub told: Option<String>,

@@ -15,7 +15,7 @@ renew with (the fewest and the most, where sessions differ). \"logged out\": in 
 renewal or, in 1 to 3, at a call, though nobody had stolen or ended anything; a state that is lost in a restart counts, and one that \
 went back (11), where it is said what they were told: Latchkey does it on purpose and says \"reused\". \"thief renews\", \"thief \
 calls\": he could, after a spent token had come back when it could be no retry, and the owner had renewed or tried to. \"forked\": \
-more than one lineage. \"outlives\": of a session that was ended, a token was accepted. Where nothing of this \
+more than one lineage. \"outlives\": of a session that was ended, also by a theft, a token was accepted. Where nothing of this \
 happened: \"kept\", the owner goes on; \"shared\", owner and thief hold one token; \"ended\", the theft ended the session; \"thief \
 refused\", the session went on without him. What is told of the others is not judged.";
 
