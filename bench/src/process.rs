@@ -97,9 +97,7 @@ impl Server {
 
     /// Kills it, as a crash would: it writes nothing more, and what it wrote is left as it is.
     pub fn kill(mut self) -> Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
-        Ok(())
+        self.wait().map(|_| ())
     }
 
     /// Stops it as a service manager does. Errors: it did not end with 0.

@@ -118,18 +118,19 @@ impl Open<'_> {
         })
     }
 
-    /// Presents a refresh token, whole, and hangs up before the answer is read: once it has arrived, or at once. Nothing
-    /// where the connection broke before, as that of a server that was killed does.
-    pub fn present_and_hang_up(mut self, refresh: &str, answered: bool) {
+    /// Presents a refresh token, whole, and reads no answer; `answered` is whether it is to arrive all the same. Who drops what
+    /// comes back hangs up. Errors: it cannot be sent, or the answer does not arrive.
+    pub fn present(self, refresh: &str, answered: bool) -> Result<Connection> {
         let mut request = Vec::new();
         self.client.dialect.renewal(&mut request, refresh);
-        if let Some(mut connection) = self.connection.take()
-            && connection.stream.write_all(&request).is_ok()
-            && answered
-        {
+        let mut connection = self.connection.context("no connection")?;
+        connection.stream.write_all(&request).context("presenting a token")?;
+        if answered {
             // The kernel has it, this program has not.
-            connection.stream.peek(&mut [0]).ok();
+            let arrived = connection.stream.peek(&mut [0]).context("waiting for an answer")?;
+            ensure!(arrived > 0, "hung up on before the answer");
         }
+        Ok(connection)
     }
 
     fn ask<T>(&mut self, request: &[u8], mut read: impl FnMut(&Answer<'_>) -> Result<Option<T>>) -> Result<T> {
@@ -168,7 +169,8 @@ impl Open<'_> {
     }
 }
 
-struct Connection {
+/// Dropped, it is hung up.
+pub struct Connection {
     stream: TcpStream,
 }
 
@@ -212,7 +214,60 @@ fn reason(answer: &Answer<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+    use std::net::TcpListener;
+
     use super::*;
+    use crate::peers::Rest;
+
+    /// Presents a token to a server that does with the connection what `serve` says, with the whole request at hand.
+    fn presented(answered: bool, serve: impl FnOnce(TcpStream) + Send) -> Result<Connection> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let unclear = AtomicUsize::default();
+        let client = Client::of(listener.local_addr().unwrap(), &Rest { changes_passwords: false }, &unclear);
+        thread::scope(|scope| {
+            let open = client.open().unwrap();
+            let (stream, _) = listener.accept().unwrap();
+            scope.spawn(|| serve(stream));
+            open.present("a token", answered)
+        })
+    }
+
+    /// Reads a request until its body is there.
+    fn read(stream: &mut TcpStream) {
+        let mut read = Vec::new();
+        while !read.ends_with(b"}") {
+            let mut part = [0; 1024];
+            let taken = stream.read(&mut part).unwrap();
+            read.extend_from_slice(&part[..taken]);
+        }
+    }
+
+    #[test]
+    fn who_presents_a_token_stays_until_the_connection_is_let_go() {
+        let mut kept = None;
+        let held = presented(false, |mut stream| {
+            read(&mut stream);
+            stream.set_nonblocking(true).unwrap();
+            kept = Some(stream);
+        });
+
+        let mut stream = kept.unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        drop(held.unwrap());
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn an_answer_that_does_not_arrive_is_no_answer() {
+        let answers = |mut stream: TcpStream| {
+            read(&mut stream);
+            stream.write_all(b"HTTP/1.1 200 OK").unwrap();
+        };
+
+        assert!(presented(true, answers).is_ok());
+        assert!(presented(true, |mut stream| read(&mut stream)).is_err());
+    }
 
     #[test]
     fn only_a_refusal_is_final() {

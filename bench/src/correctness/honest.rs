@@ -1,13 +1,13 @@
 //! Scenarios in which nobody steals: whoever is logged out here was logged out wrongly.
 
 use std::sync::Barrier;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 
 use super::Size;
-use super::client::Client;
+use super::client::{Client, Connection, Open};
 use super::holder::{Holder, lineages};
 use super::outcome::{Counted, Outcome};
 use super::subject::{Person, Subject};
@@ -39,11 +39,11 @@ pub fn ten_tabs(subject: &mut Subject<'_>, size: Size) -> Result<Counted> {
         sessions.push(tabs);
     }
     subject.wait_until_outside();
-    let outcome = |mut tabs: Vec<Holder>| {
+    let outcome = |(person, mut tabs): (&Person, Vec<Holder>)| {
         at_once(&client, &mut tabs, 1)?;
-        Outcome::of_the_honest(&client, &mut tabs)
+        Outcome::of_the_honest(&client, person, &mut tabs)
     };
-    sessions.into_iter().map(outcome).collect()
+    people.iter().zip(sessions).map(outcome).collect()
 }
 
 /// Every holder on a connection of its own, so many times each.
@@ -70,13 +70,14 @@ pub fn lost_answer(subject: &mut Subject<'_>, size: Size) -> Result<Counted> {
     let client = subject.client()?;
     let mut owners = Vec::new();
     for (number, person) in people.iter().enumerate() {
-        client.open()?.present_and_hang_up(&person.tokens.refresh, number % 2 == 0);
+        drop(client.open()?.present(&person.tokens.refresh, number % 2 == 0)?);
         let mut owner = Holder::honest(&person.tokens);
         owner.renew(&client)?;
         owners.push(owner);
     }
     subject.wait_until_outside();
-    owners.into_iter().map(|owner| Outcome::of_the_honest(&client, &mut [owner])).collect()
+    let outcome = |(person, owner)| Outcome::of_the_honest(&client, person, &mut [owner]);
+    people.iter().zip(owners).map(outcome).collect()
 }
 
 /// The service is killed at some moment after the renewals were sent, or once they were answered, started again at once or after
@@ -95,15 +96,16 @@ pub fn kill(subject: &mut Subject<'_>, size: Size) -> Result<Counted> {
         }
         subject.start_again()?;
         let client = subject.client()?;
-        for person in &people {
+        for person in people {
             let mut owner = Holder::honest(&person.tokens);
             owner.renew(&client)?;
-            owners.push(owner);
+            owners.push((person, owner));
         }
     }
     subject.wait_until_outside();
     let client = subject.client()?;
-    owners.into_iter().map(|owner| Outcome::of_the_honest(&client, &mut [owner])).collect()
+    let outcome = |(person, owner): (Person, Holder)| Outcome::of_the_honest(&client, &person, &mut [owner]);
+    owners.into_iter().map(outcome).collect()
 }
 
 fn kill_in_the_midst(subject: &mut Subject<'_>, people: &[Person], answered: bool, after: Duration) -> Result<()> {
@@ -111,26 +113,37 @@ fn kill_in_the_midst(subject: &mut Subject<'_>, people: &[Person], answered: boo
     let opened = people.iter().map(|_| client.open()).collect::<Result<Vec<_>>>()?;
     let start = Barrier::new(people.len() + 1);
     let start = &start;
-    thread::scope(|scope| {
-        for (open, person) in opened.into_iter().zip(people) {
-            scope.spawn(move || {
-                start.wait();
-                open.present_and_hang_up(&person.tokens.refresh, answered);
-            });
-        }
+    let waiting = thread::scope(|scope| {
+        let present = move |open: Open<'_>, person: &Person| {
+            start.wait();
+            open.present(&person.tokens.refresh, answered)
+        };
+        let presenting: Vec<_> =
+            opened.into_iter().zip(people).map(|(open, person)| scope.spawn(move || present(open, person))).collect();
         start.wait();
         if !answered {
             thread::sleep(after);
         }
-    });
-    subject.kill()
+        let join = |thread: ScopedJoinHandle<'_, Result<Connection>>| {
+            thread.join().map_err(|_| anyhow!("a client panicked"))?
+        };
+        presenting.into_iter().map(join).collect::<Result<Vec<_>>>()
+    })?;
+    subject.kill()?;
+    // Nobody hung up before: a service may drop what was asked for by somebody who is gone.
+    drop(waiting);
+    Ok(())
 }
 
 impl Outcome {
-    /// Of holders who never stole: at the end, outside the window.
-    fn of_the_honest(client: &Client<'_>, holders: &mut [Holder]) -> Result<Self> {
+    /// Of holders who never stole: at the end, outside the window. Each of them must go on with both tokens.
+    fn of_the_honest(client: &Client<'_>, person: &Person, holders: &mut [Holder]) -> Result<Self> {
         let (lineages, _) = lineages(client, holders)?;
         let told = holders.iter().find_map(|holder| holder.refused.clone());
-        Ok(Self { lineages, false_logout: told.is_some(), told, ..Self::default() })
+        let mut false_logout = told.is_some();
+        for holder in holders {
+            false_logout |= !holder.calls(client, &person.account)?;
+        }
+        Ok(Self { lineages, false_logout, told, ..Self::default() })
     }
 }

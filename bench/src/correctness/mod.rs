@@ -32,7 +32,7 @@ use self::table::{Cell, Row};
 pub use self::table::{Results, Service};
 use self::verdict::{Case, faults};
 use crate::measure::progress;
-use crate::peers::{Description, Latchkey, Peer, present};
+use crate::peers::{Description, Latchkey, Peer as _, present, unless_left_out};
 use crate::scenarios::Plan;
 
 /// How often each scenario is played.
@@ -75,7 +75,8 @@ impl Size {
 
     /// So many take part in something.
     fn people(self) -> usize {
-        // Four races; two, two, one and two thefts with sessions of their own, and two halves of polling.
+        // Four races. Of the thefts one inside the window (4, 4b), two outside it (5, 5b), one of a grandparent (6), and two each of
+        // a restart (10) and of a backup (11, 11b). Two halves of polling (7, 7b).
         self.sessions * 4 + self.kills * honest::IN_FLIGHT + self.thefts * 8 + self.polled * 2
     }
 }
@@ -86,13 +87,18 @@ pub fn run(plan: &Plan, size: Size, with_peers: bool) -> Result<Results> {
     let latchkey =
         Latchkey { binary: plan.judged_binary()?.path.clone(), settings: vec![("REFRESH_GRACE", size.window.1)] };
     let (window, elsewhere) = (size.window.0, size.window_elsewhere);
-    results.services.push(play(plan, (&latchkey, described(&latchkey)?), size, window)?);
+    let description = described(&latchkey)?;
+    let subject = Subject::start(&latchkey, &plan.ground, size.people(), window).context(latchkey.name())?;
+    results.services.push(play(subject, description, size)?);
     if with_peers {
-        for (peer, description) in present()? {
-            if peer.rotates() {
-                results.services.push(play(plan, (&*peer, description), size, elsewhere)?);
-            } else {
+        for (peer, description) in present(subject::COST)? {
+            if !peer.rotates() {
                 progress(&format!("correctness: {} is left out: it does not rotate", peer.name()));
+                continue;
+            }
+            let started = Subject::start(&*peer, &plan.ground, size.people(), elsewhere);
+            if let Some(subject) = unless_left_out(peer.name(), started)? {
+                results.services.push(play(subject, description, size)?);
             }
         }
     }
@@ -100,15 +106,14 @@ pub fn run(plan: &Plan, size: Size, with_peers: bool) -> Result<Results> {
 }
 
 fn described(latchkey: &Latchkey) -> Result<Description> {
-    latchkey.found().map_err(|missing| anyhow::anyhow!("{}", missing.0))
+    latchkey.found(subject::COST).map_err(|missing| anyhow::anyhow!("{}", missing.0))
 }
 
 /// Plays all scenarios with one service.
-fn play(plan: &Plan, (peer, description): (&dyn Peer, Description), size: Size, window: Duration) -> Result<Service> {
-    let mut subject = Subject::start(peer, &plan.ground, size.people(), window).with_context(|| peer.name())?;
+fn play(mut subject: Subject<'_>, description: Description, size: Size) -> Result<Service> {
     let rows = rows(&mut subject, size).with_context(|| subject.at())?;
     subject.stop()?;
-    Ok(Service::new(peer.name(), description, rows, subject.unclear()))
+    Ok(Service::new(subject.name(), description, rows))
 }
 
 /// Plays the scenarios in the order of the table.
@@ -116,37 +121,41 @@ fn rows(subject: &mut Subject<'_>, size: Size) -> Result<Vec<Row>> {
     let forgets = (!subject.keeps_its_state()?).then_some("its state is in memory only");
     let [changes_passwords, ends_sessions] = subject.changes_passwords_and_ends_sessions()?;
     let mut rows = Vec::new();
-    let mut add = |case, cell, note| rows.push(Row::new(case, cell, note));
+    // Of scenarios that are played at once the first has the tries of all.
+    let mut add = |case, counted, note, subject: &Subject<'_>| {
+        rows.push(Row { repeated_tries: subject.repeated_tries(), ..Row::new(case, counted, note) });
+    };
 
-    add(Case::TenTabs, Cell::Counted(honest::ten_tabs(subject, size)?), None);
-    add(Case::LostAnswer, Cell::Counted(honest::lost_answer(subject, size)?), None);
-    add(Case::Kill, Cell::Counted(honest::kill(subject, size)?), forgets);
+    add(Case::TenTabs, Cell::Counted(honest::ten_tabs(subject, size)?), None, subject);
+    add(Case::LostAnswer, Cell::Counted(honest::lost_answer(subject, size)?), None, subject);
+    add(Case::Kill, Cell::Counted(honest::kill(subject, size)?), forgets, subject);
     let [inside, then_outside] = theft::parent_inside(subject, size)?;
-    add(Case::ParentInside, Cell::Counted(inside), None);
-    add(Case::ParentInsideThenOutside, Cell::Counted(then_outside), None);
+    add(Case::ParentInside, Cell::Counted(inside), None, subject);
+    add(Case::ParentInsideThenOutside, Cell::Counted(then_outside), None, subject);
     let [thief_second, owner_second] = theft::parent_outside(subject, size)?;
-    add(Case::ParentOutside, Cell::Counted(thief_second), None);
-    add(Case::ThiefFirst, Cell::Counted(owner_second), None);
-    add(Case::Grandparent, Cell::Counted(theft::grandparent(subject, size)?), None);
+    add(Case::ParentOutside, Cell::Counted(thief_second), None, subject);
+    add(Case::ThiefFirst, Cell::Counted(owner_second), None, subject);
+    add(Case::Grandparent, Cell::Counted(theft::grandparent(subject, size)?), None, subject);
     let [outside, from_inside] = theft::polled(subject, size)?;
-    add(Case::PolledOutside, Cell::Counted(outside), None);
-    add(Case::PolledFromInside, Cell::Counted(from_inside), None);
+    add(Case::PolledOutside, Cell::Counted(outside), None, subject);
+    add(Case::PolledFromInside, Cell::Counted(from_inside), None, subject);
     let logout =
         if ends_sessions { Cell::Counted(endings::logout(subject, size)?) } else { Cell::Meaningless("no logout") };
-    add(Case::Logout, logout, None);
+    add(Case::Logout, logout, None, subject);
     let password_change = if changes_passwords {
         Cell::Counted(endings::password_change(subject, size)?)
     } else {
         Cell::Meaningless("no password change")
     };
-    add(Case::PasswordChange, password_change, None);
-    add(Case::ReplayAfterRestart, Cell::Counted(restarts::replay_after_restart(subject, size)?), forgets);
+    add(Case::PasswordChange, password_change, None, subject);
+    let replayed = Cell::Counted(restarts::replay_after_restart(subject, size)?);
+    add(Case::ReplayAfterRestart, replayed, forgets, subject);
     let [newest, old] = match forgets {
         Some(_) => [const { Cell::Meaningless("nothing to copy: in memory only") }; 2],
         None => restarts::restored_backup(subject, size)?.map(Cell::Counted),
     };
-    add(Case::RestoredNewest, newest, None);
-    add(Case::RestoredOld, old, None);
+    add(Case::RestoredNewest, newest, None, subject);
+    add(Case::RestoredOld, old, None, subject);
     Ok(rows)
 }
 
@@ -155,7 +164,7 @@ pub fn judge(results: &Results) -> Result<()> {
     let mut found = Vec::new();
     for row in results.services.first().into_iter().flat_map(|latchkey| &latchkey.rows) {
         let faults = match &row.outcome {
-            Cell::Counted(counted) => faults(row.case, counted),
+            Cell::Counted(counted) => faults(row.case, counted, row.repeated_tries),
             Cell::Meaningless(why) => vec![(*why).to_owned()],
         };
         if !faults.is_empty() {
@@ -173,7 +182,7 @@ mod tests {
 
     fn service(name: &'static str, cell: Cell) -> Service {
         let description = Description { version: "1".to_owned(), settings: String::new(), differs: Vec::new() };
-        Service::new(name, description, vec![Row::new(Case::Kill, cell, None)], 0)
+        Service::new(name, description, vec![Row::new(Case::Kill, cell, None)])
     }
 
     fn ending_with(lineages: usize) -> Cell {
@@ -191,5 +200,15 @@ mod tests {
         let fault = judged(vec![service("Latchkey", ending_with(2))]).unwrap_err().to_string();
         assert!(fault.contains("3 retry after a kill"), "{fault}");
         assert!(judged(vec![service("Latchkey", Cell::Meaningless("not played"))]).is_err());
+    }
+
+    #[test]
+    fn a_try_that_had_to_be_repeated_is_judged_with_its_row() {
+        let row = |case, repeated_tries| Row { repeated_tries, ..Row::new(case, ending_with(1), None) };
+        let latchkey = |rows| vec![Service::new("Latchkey", Description::default(), rows)];
+
+        assert!(judged(latchkey(vec![row(Case::Kill, 3), row(Case::TenTabs, 0)])).is_ok());
+        let fault = judged(latchkey(vec![row(Case::Kill, 3), row(Case::TenTabs, 1)])).unwrap_err().to_string();
+        assert!(fault.contains("1 ten tabs") && !fault.contains("3 retry"), "{fault}");
     }
 }

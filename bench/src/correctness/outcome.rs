@@ -13,7 +13,7 @@ use serde::Serialize;
 pub struct Outcome {
     /// How many different refresh tokens its participants could still renew with at the end.
     pub lineages: usize,
-    /// An owner was refused for good, though nobody stole and nobody ended anything.
+    /// An owner was refused for good, though nobody stole and nobody ended anything: a renewal, or a call with what one brought.
     pub false_logout: bool,
     /// The thief was given a token, at whatever time.
     pub thief_was_served: bool,
@@ -23,7 +23,7 @@ pub struct Outcome {
     pub thief_calls: bool,
     /// A refresh token of what had been ended could be renewed.
     pub renewal_outlived: bool,
-    /// An access token of what had been ended was accepted.
+    /// An access token of what had been ended, by its owner or by a theft, was accepted.
     pub call_outlived: bool,
     /// What the first one was told who was refused.
     pub told: Option<String>,

@@ -7,7 +7,6 @@ use super::client::Client;
 use super::holder::{Holder, lineages};
 use super::outcome::{Counted, Outcome};
 use super::subject::{Person, Subject};
-use super::verdict::REUSED;
 
 /// Outside its window a token that was spent before a clean restart is presented by a thief. Beside each session is one that
 /// nobody steals from, whose owner goes on with the newest token.
@@ -68,9 +67,7 @@ pub fn restored_backup(subject: &mut Subject<'_>, size: Size) -> Result<[Counted
     let newest = alone_owners.into_iter().map(|mut owner| {
         let (lineages, _) = lineages(&client, std::slice::from_mut(&mut owner))?;
         let told = owner.refused.clone();
-        // Who says why ends the session on purpose: the same token could be a thief's.
-        let false_logout = told.as_deref().is_some_and(|told| told != REUSED);
-        Ok(Outcome { lineages, false_logout, told, ..Outcome::default() })
+        Ok(Outcome { lineages, false_logout: told.is_some(), told, ..Outcome::default() })
     });
     let newest = newest.collect::<Result<_>>()?;
     let old = stolen.iter().zip(owners).zip(copied).map(|((person, mut owner), copied)| {

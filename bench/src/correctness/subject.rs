@@ -40,8 +40,9 @@ pub struct Subject<'peer> {
     at: String,
     ground: PathBuf,
     size: usize,
-    prepared: Box<dyn Prepared>,
+    /// Before the folder that it runs on, so that it is gone first, whatever ends this.
     server: Option<Server>,
+    prepared: Box<dyn Prepared>,
     dealt: usize,
     /// It keeps nothing, and its process ended since the people were made.
     has_forgotten: bool,
@@ -50,7 +51,7 @@ pub struct Subject<'peer> {
 }
 
 /// bcrypt's least: the races are those of renewals, not of hashes.
-const COST: u32 = 4;
+pub const COST: u32 = 4;
 /// How long after its end a window is over for certain.
 const MARGIN: Duration = Duration::from_millis(300);
 
@@ -63,8 +64,8 @@ impl<'peer> Subject<'peer> {
             at: peer.name().to_owned(),
             ground: ground.to_owned(),
             size: people,
-            prepared: peer.prepare(ground, people, COST)?,
             server: None,
+            prepared: peer.prepare(ground, people, COST)?,
             dealt: 0,
             has_forgotten: false,
             window,
@@ -72,6 +73,11 @@ impl<'peer> Subject<'peer> {
         };
         subject.start_again()?;
         Ok(subject)
+    }
+
+    /// Of the service.
+    pub fn name(&self) -> &'static str {
+        self.peer.name()
     }
 
     /// Says what it is at.
@@ -139,9 +145,9 @@ impl<'peer> Subject<'peer> {
         self.window
     }
 
-    /// How many tries were neither answered nor refused, and repeated.
-    pub fn unclear(&self) -> usize {
-        self.unclear.load(Ordering::Relaxed)
+    /// How many tries were neither answered nor refused, and repeated, since this was asked last.
+    pub fn repeated_tries(&self) -> usize {
+        self.unclear.swap(0, Ordering::Relaxed)
     }
 
     /// SIGKILL.

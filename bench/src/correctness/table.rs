@@ -11,12 +11,13 @@ use crate::peers::Description;
 /// How the table is to be read.
 const LEGEND: &str = "\
 The number is how many lineages a session had at the end: refresh tokens of different text that its participants could still \
-renew with (the fewest and the most, where sessions differ). \"logged out\": in so many sessions an owner was refused for good, \
-though nobody had stolen or ended anything; a state that is lost in a restart counts. \"thief renews\", \"thief calls\": he \
-could, after a spent token had come back when it could be no retry, and the owner had renewed or tried to. \"forked\": more than \
-one lineage. \"outlives\": of a session that was ended, a token was accepted. Where nothing of this happened: \"kept\", the owner \
-goes on; \"shared\", owner and thief hold one token; \"ended\", the theft ended the session; \"thief refused\", the session \
-went on without him. What is told of the others is not judged.";
+renew with (the fewest and the most, where sessions differ). \"logged out\": in so many sessions an owner was refused for good, at a \
+renewal or, in 1 to 3, at a call, though nobody had stolen or ended anything; a state that is lost in a restart counts, and one that \
+went back (11), where it is said what they were told: Latchkey does it on purpose and says \"reused\". \"thief renews\", \"thief \
+calls\": he could, after a spent token had come back when it could be no retry, and the owner had renewed or tried to. \"forked\": \
+more than one lineage. \"outlives\": of a session that was ended, also by a theft, a token was accepted. Where nothing of this \
+happened: \"kept\", the owner goes on; \"shared\", owner and thief hold one token; \"ended\", the theft ended the session; \"thief \
+refused\", the session went on without him. What is told of the others is not judged.";
 
 /// Everything of one run.
 #[derive(Debug, Serialize)]
@@ -36,7 +37,7 @@ pub struct Service {
     pub description: Description,
     /// One for each case.
     pub rows: Vec<Row>,
-    /// Tries that were neither answered nor refused (5xx, 408, 429, a broken connection), and repeated.
+    /// Those of all rows.
     pub repeated_tries: usize,
 }
 
@@ -51,6 +52,8 @@ pub struct Row {
     pub words: String,
     /// Why it is so.
     pub note: Option<&'static str>,
+    /// Tries that were neither answered nor refused (5xx, 408, 429, a broken connection), and repeated.
+    pub repeated_tries: usize,
 }
 
 /// The facts, or why there are none.
@@ -65,13 +68,14 @@ pub enum Cell {
 
 impl Service {
     /// With its rows in the order of the table.
-    pub fn new(name: &'static str, description: Description, rows: Vec<Row>, repeated_tries: usize) -> Self {
+    pub fn new(name: &'static str, description: Description, rows: Vec<Row>) -> Self {
+        let repeated_tries = rows.iter().map(|row| row.repeated_tries).sum();
         Self { name, description, rows, repeated_tries }
     }
 }
 
 impl Row {
-    /// With the words that go with the facts.
+    /// With the words that go with the facts; no try was repeated.
     pub fn new(case: Case, outcome: Cell, note: Option<&'static str>) -> Self {
         let words = match &outcome {
             Cell::Counted(counted) => {
@@ -83,7 +87,7 @@ impl Row {
             }
             Cell::Meaningless(why) => format!("–  {why}"),
         };
-        Self { case, outcome, words, note }
+        Self { case, outcome, words, note, repeated_tries: 0 }
     }
 
     fn cell(&self) -> String {
@@ -144,7 +148,7 @@ mod tests {
     fn every_service_has_its_column() {
         let service = |name, lineages: &[usize]| {
             let description = Description { version: "1".to_owned(), settings: String::new(), differs: Vec::new() };
-            Service::new(name, description, vec![row(lineages)], 0)
+            Service::new(name, description, vec![row(lineages)])
         };
         let results = Results { played: String::new(), services: vec![service("Here", &[1]), service("There", &[2])] };
 

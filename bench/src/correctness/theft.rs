@@ -58,14 +58,18 @@ impl Outcome {
         told: Option<String>,
     ) -> Result<Self> {
         let (lineages, alive) = lineages(client, &mut holders)?;
-        let [_, thief] = &holders;
+        let [owner, thief] = &holders;
         let thief_was_served = thief.served > 0;
+        // Whoever is left without a lineage may hold an access token still.
+        let is_over = lineages == 0;
+        let [owner_calls, thief_calls] = [owner.calls(client, &person.account)?, thief.calls(client, &person.account)?];
         Ok(Self {
             lineages,
             thief_was_served,
             thief_renews: alive.last() == Some(&true),
             // What he copied from the owner and never renewed is no spoil of the service's.
-            thief_calls: thief_was_served && thief.calls(client, &person.account)?,
+            thief_calls: thief_was_served && thief_calls,
+            call_outlived: is_over && (owner_calls || thief_calls),
             told,
             ..Self::default()
         })

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::outcome::Counted;
 
 /// What Latchkey tells whoever presents a token that was spent.
-pub const REUSED: &str = "reused";
+const REUSED: &str = "reused";
 
 /// A row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -140,6 +140,17 @@ impl Case {
         }
     }
 
+    /// Whether every owner must be refused, though nobody stole: the newest token is ahead of what is stored, and the same could come
+    /// from a thief who renewed what the owner lost.
+    fn logs_out_on_purpose(self) -> bool {
+        self.about() == About::Rollback
+    }
+
+    /// Whether a try may have to be repeated: where the service is gone for a while.
+    fn may_need_retries(self) -> bool {
+        matches!(self, Self::Kill)
+    }
+
     /// The outcome in a few words: what is wrong with it, each with in how many sessions, else what is right.
     pub fn words(self, counted: &Counted) -> String {
         let (_, most) = counted.least_and_most();
@@ -158,24 +169,29 @@ impl Case {
             .map(|(word, sessions)| format!("{word} {sessions}/{}", counted.sessions))
             .collect();
         if !named.is_empty() {
-            return named.join(", ");
+            let told: Vec<String> = counted.told.keys().map(|told| format!("{told:?}")).collect();
+            let named = named.join(", ");
+            // Whether that is on purpose shows in what they are told.
+            return if self.logs_out_on_purpose() && counted.false_logouts > 0 {
+                format!("{named}, told {}", told.join(" and "))
+            } else {
+                named
+            };
         }
         let word = match (self.about(), most) {
-            (About::Honesty, _) => "kept",
+            (About::Honesty | About::Rollback, _) => "kept",
             (About::TheftUnseen, 1..) if counted.thief_was_served > 0 => "shared",
             (About::TheftUnseen | About::Theft, 0) => "ended",
             (About::TheftUnseen | About::Theft, _) => "thief refused",
             (About::Ending, 0) => "over",
             (About::Ending, _) => "fresh one only",
-            (About::Rollback, 0) => "logged out on purpose",
-            (About::Rollback, _) => "kept",
         };
         word.to_owned()
     }
 }
 
-/// What of Latchkey's outcome is not what its design says; nothing where all is.
-pub fn faults(case: Case, counted: &Counted) -> Vec<String> {
+/// What of Latchkey's outcome, for which so many tries were repeated, is not what its design says; nothing where all is.
+pub fn faults(case: Case, counted: &Counted, repeated_tries: usize) -> Vec<String> {
     let mut faults = Vec::new();
     let mut check = |holds: bool, fault: &str| {
         if !holds {
@@ -183,9 +199,17 @@ pub fn faults(case: Case, counted: &Counted) -> Vec<String> {
         }
     };
     check(counted.sessions > 0, "nobody took part");
+    check(
+        case.may_need_retries() || repeated_tries == 0,
+        &format!("{repeated_tries} tries were neither answered nor refused"),
+    );
     let wanted = case.lineages();
     check(counted.lineages.keys().all(|&lineages| lineages == wanted), &format!("not {wanted} lineages for everybody"));
-    check(counted.false_logouts == 0, "an owner was logged out, though nobody stole anything");
+    if case.logs_out_on_purpose() {
+        check(counted.false_logouts == counted.sessions, "an owner goes on with a token that the state does not know");
+    } else {
+        check(counted.false_logouts == 0, "an owner was logged out, though nobody stole anything");
+    }
     check(counted.thief_renews == 0, "a thief stays: he renews");
     check(counted.thief_calls == 0, "a thief stays: he calls");
     check(counted.renewal_outlived == 0, "a refresh token outlived its session");
@@ -208,10 +232,15 @@ mod tests {
     fn right(case: Case) -> Outcome {
         Outcome {
             lineages: case.lineages(),
+            false_logout: case == Case::RestoredNewest,
             thief_was_served: case.may_serve_the_thief(),
             told: Some(REUSED.to_owned()),
             ..Outcome::default()
         }
+    }
+
+    fn found(case: Case, outcomes: &[Outcome]) -> Vec<String> {
+        faults(case, &counted(outcomes), 0)
     }
 
     fn counted(outcomes: &[Outcome]) -> Counted {
@@ -239,7 +268,7 @@ mod tests {
     #[test]
     fn what_the_design_says_is_no_fault() {
         for case in ALL {
-            assert_eq!(faults(case, &counted(&[right(case), right(case)])), Vec::<String>::new(), "{case:?}");
+            assert_eq!(found(case, &[right(case), right(case)]), Vec::<String>::new(), "{case:?}");
         }
     }
 
@@ -250,16 +279,24 @@ mod tests {
             let wrong = [
                 Outcome { lineages: 2, ..right.clone() },
                 Outcome { lineages: 1 - case.lineages(), ..right.clone() },
-                Outcome { false_logout: true, ..right.clone() },
+                Outcome { false_logout: !right.false_logout, ..right.clone() },
                 Outcome { thief_renews: true, ..right.clone() },
                 Outcome { thief_calls: true, ..right.clone() },
                 Outcome { renewal_outlived: true, ..right.clone() },
                 Outcome { call_outlived: true, ..right.clone() },
             ];
             for wrong in wrong {
-                assert!(!faults(case, &counted(&[right.clone(), wrong.clone()])).is_empty(), "{case:?} {wrong:?}");
+                assert!(!found(case, &[right.clone(), wrong.clone()]).is_empty(), "{case:?} {wrong:?}");
             }
-            assert!(!faults(case, &counted(&[])).is_empty(), "{case:?}: nobody took part");
+            assert!(!found(case, &[]).is_empty(), "{case:?}: nobody took part");
+        }
+    }
+
+    #[test]
+    fn a_try_is_repeated_only_where_the_service_was_killed() {
+        for case in ALL {
+            let right = counted(&[right(case)]);
+            assert_eq!(faults(case, &right, 1).is_empty(), case == Case::Kill, "{case:?}");
         }
     }
 
@@ -273,7 +310,7 @@ mod tests {
             Case::RestoredNewest,
         ] {
             let served = Outcome { thief_was_served: true, ..right(case) };
-            assert!(!faults(case, &counted(&[served])).is_empty(), "{case:?}");
+            assert!(!found(case, &[served]).is_empty(), "{case:?}");
         }
     }
 
@@ -282,7 +319,7 @@ mod tests {
         for case in ALL.into_iter().filter(|case| matches!(case.about(), About::Theft | About::Rollback)) {
             for told in [None, Some("revoked".to_owned())] {
                 let unnamed = Outcome { told, ..right(case) };
-                assert!(!faults(case, &counted(&[right(case), unnamed])).is_empty(), "{case:?}");
+                assert!(!found(case, &[right(case), unnamed]).is_empty(), "{case:?}");
             }
         }
     }
@@ -304,7 +341,17 @@ mod tests {
             (Case::Logout, right(Case::Logout), "over"),
             (Case::Logout, Outcome { call_outlived: true, ..Outcome::default() }, "call outlives 1/2"),
             (Case::PasswordChange, right(Case::PasswordChange), "fresh one only"),
-            (Case::RestoredNewest, right(Case::RestoredNewest), "logged out on purpose"),
+            (Case::RestoredNewest, right(Case::RestoredNewest), "logged out 2/2, told \"reused\""),
+            (
+                Case::RestoredNewest,
+                Outcome { false_logout: true, told: Some("unknown".to_owned()), ..Outcome::default() },
+                "logged out 2/2, told \"reused\" and \"unknown\"",
+            ),
+            (
+                Case::TenTabs,
+                Outcome { false_logout: true, told: Some("no".to_owned()), ..Outcome::default() },
+                "logged out 1/2",
+            ),
         ] {
             assert_eq!(said(case, outcome), words, "{case:?}");
         }

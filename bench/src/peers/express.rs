@@ -27,10 +27,13 @@ impl Peer for Express {
         true
     }
 
-    fn found(&self) -> Result<Description, Missing> {
+    fn found(&self, cost: u32) -> Result<Description, Missing> {
         Ok(Description {
             version: node::versions(FOLDER, &["express", "jsonwebtoken", "bcrypt"])?,
-            settings: "NODE_ENV=production, one process, users and refresh tokens in its memory".to_owned(),
+            settings: format!(
+                "NODE_ENV=production, one process (Express advises a cluster), users and refresh tokens in its memory, \
+                 bcrypt at cost {cost}"
+            ),
             differs: vec!["nothing is on a disk: a restart logs everybody out, and forgets who they were"],
         })
     }

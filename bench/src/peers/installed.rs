@@ -3,7 +3,6 @@
 //! Owns the look for it, and the way of secrets: a program of ours makes the people of a peer, is told their password by
 //! standard input, and prints who they are on standard output; nothing of it is in an argument or in the environment.
 
-use std::env;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::{Account, Missing, Tokens};
+use crate::process;
 use crate::seed::PASSWORD;
 
 /// The folder of a peer.
@@ -30,12 +30,19 @@ pub fn check(peer: &str) -> Result<(), Missing> {
     Err(Missing(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim().to_owned()))
 }
 
-/// What a program prints about its version, on its first line.
-pub fn version(program: &Path, arguments: &[&str]) -> Result<String, Missing> {
-    let failed = |reason: String| Missing(format!("{}: {reason}", program.display()));
-    let output = Command::new(program).args(arguments).output().map_err(|error| failed(error.to_string()))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().next().map(|line| line.trim().to_owned()).ok_or_else(|| failed("says no version".to_owned()))
+/// What a program answers to `--version`, on its first line, started as it will be: with this environment and nothing else.
+pub fn version(program: &Path, environment: &[(String, String)]) -> Result<String, Missing> {
+    // Anywhere: it reads nothing for that.
+    let asked = process::command(program, environment, Path::new("/"))
+        .and_then(|mut command| first_line(command.arg("--version")));
+    asked.map_err(|error| Missing(format!("{}: {error:#}", program.display())))
+}
+
+fn first_line(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().next().context("it says nothing")?.trim().to_owned())
 }
 
 /// The version of a package in a peer's `node_modules`.
@@ -59,11 +66,11 @@ pub fn wheels(peer: &str, names: &[&str]) -> Result<String, Missing> {
     Ok(versions.collect::<Vec<_>>().join(", "))
 }
 
-/// Node, wherever the caller has it: what the bench starts has no PATH.
+/// Node, which itself says where it is: what is called so may be a script that chooses among several, and needs the caller's
+/// environment for it, of which nothing is there when the bench starts it.
 pub fn node() -> Result<PathBuf, Missing> {
-    let directories = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&directories).map(|directory| directory.join("node")).find(|file| file.is_file());
-    found.ok_or_else(|| Missing("there is no node".to_owned()))
+    let asked = first_line(Command::new("node").args(["-p", "process.execPath"]));
+    asked.map(PathBuf::from).map_err(|error| Missing(format!("there is no node that runs: {error:#}")))
 }
 
 /// What a program of ours that makes people is told.

@@ -1,5 +1,6 @@
 //! Latchkey itself: a release binary on a database of its own.
 
+use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -24,6 +25,13 @@ struct Ready {
     accounts: Vec<Account>,
 }
 
+/// What is said of the settings of a run: every one but the secrets, and but where the database is, which says nothing.
+fn told(environment: &[(String, String)]) -> String {
+    let is_told = |name: &str| !["SECRET", "KEY", "DATABASE"].iter().any(|untold| name.contains(untold));
+    let told = environment.iter().filter(|(name, _)| is_told(name));
+    told.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ")
+}
+
 impl Peer for Latchkey {
     fn name(&self) -> &'static str {
         "Latchkey"
@@ -33,10 +41,12 @@ impl Peer for Latchkey {
         true
     }
 
-    fn found(&self) -> Result<Description, Missing> {
-        let settings: Vec<String> = self.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let version = version(&self.binary, &["--version"])?;
-        Ok(Description { version, settings: settings.join(", "), differs: Vec::new() })
+    fn found(&self, cost: u32) -> Result<Description, Missing> {
+        // For its settings only.
+        let world = World::new(&env::temp_dir(), cost, &self.settings);
+        let world = world.map_err(|error| Missing(format!("{error:#}")))?;
+        let version = version(&self.binary, &[])?;
+        Ok(Description { version, settings: told(&world.environment), differs: Vec::new() })
     }
 
     fn prepare(&self, ground: &Path, people: usize, cost: u32) -> Result<Box<dyn Prepared>> {
@@ -67,5 +77,23 @@ impl Prepared for Ready {
 
     fn dialect(&self) -> &dyn Dialect {
         &Rest { changes_passwords: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_of_a_run_is_told_but_the_secrets_and_its_folder() {
+        let world = World::new(&env::temp_dir(), 9, &[("REFRESH_GRACE", "7s")]).unwrap();
+        let told = told(&world.environment);
+        let names: Vec<&str> = told.split(", ").filter_map(|setting| Some(setting.split_once('=')?.0)).collect();
+        let (told_of, untold): (Vec<_>, Vec<_>) =
+            world.environment.iter().map(|(name, _)| name.as_str()).partition(|name| names.contains(name));
+
+        assert_eq!(untold, ["DATABASE_URL", "JWT_SECRET", "REFRESH_TOKEN_SECRET"]);
+        assert_eq!(told_of.len(), names.len());
+        assert!(told.contains("REFRESH_GRACE=7s") && told.contains("BCRYPT_COST=9"), "{told}");
     }
 }

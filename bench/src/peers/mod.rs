@@ -3,14 +3,15 @@
 //! Owns what they have in common. A [`Peer`] is found or is missing, and makes a folder with people in it; what it
 //! [`Prepared`] can be started, killed and started again; its [`Dialect`] says how it is spoken to. Each has one file here
 //! and, unless it is Latchkey, a folder in `bench/peers` with its lock file and what we wrote for it, from which
-//! `bench/peers/install` makes it runnable. Nothing is installed here, and no peer is set up in another way than its own
-//! documentation advises for production.
+//! `bench/peers/install` makes it runnable. Nothing is installed here, and each peer is set up as its own documentation advises
+//! for production, but for two things: the services on Node are one process each, though Express advises a cluster of them, because
+//! what they keep is in the memory of one; and oidc-provider, which asks for Node 22, is run with 20 as well.
 //!
 //! [`present`] -> [`Peer::prepare`] -> [`Prepared::start`] -> a [`Server`] that speaks a [`Dialect`]
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 use serde::Serialize;
 
 use crate::http::Answer;
@@ -79,8 +80,8 @@ pub trait Peer {
     /// Whether a renewal spends the refresh token, so that each brings another one.
     fn rotates(&self) -> bool;
 
-    /// What there is of it. Errors: it is not installed.
-    fn found(&self) -> Result<Description, Missing>;
+    /// What there is of it, as it is when it hashes at this cost. Errors: it is not installed.
+    fn found(&self, cost: u32) -> Result<Description, Missing>;
 
     /// Makes a folder below `ground` with so many accounts in it, each with one session. One hash, of this cost where the
     /// service hashes at all, is everybody's: ten thousand would take an hour.
@@ -132,61 +133,50 @@ pub fn all() -> Vec<Box<dyn Peer>> {
     vec![Box::new(Express), Box::new(PocketBase), Box::new(SimpleJwt), Box::new(oidc_provider::OidcProvider)]
 }
 
-/// Those of all that are there; what is missing is said. Errors: one is missing, and none may be.
-pub fn present() -> Result<Vec<(Box<dyn Peer>, Description)>> {
-    let required = std::env::var(REQUIRED.0).is_ok_and(|value| value == REQUIRED.1);
-    those_there(all(), required, progress)
-}
-
-fn those_there(
-    peers: Vec<Box<dyn Peer>>,
-    required: bool,
-    mut say: impl FnMut(&str),
-) -> Result<Vec<(Box<dyn Peer>, Description)>> {
+/// Those of all that are there, as they are when they hash at this cost; what is missing is said. Errors: one is missing, and
+/// none may be.
+pub fn present(cost: u32) -> Result<Vec<(Box<dyn Peer>, Description)>> {
     let mut there = Vec::new();
-    for peer in peers {
-        match peer.found() {
-            Ok(description) => there.push((peer, description)),
-            Err(Missing(reason)) if required => bail!("{}={}, and {}: {reason}", REQUIRED.0, REQUIRED.1, peer.name()),
-            Err(Missing(reason)) => say(&format!("{} is skipped: {reason}", peer.name())),
+    for peer in all() {
+        let found = peer.found(cost).map_err(|Missing(reason)| anyhow!(reason));
+        if let Some(description) = unless_left_out(peer.name(), found)? {
+            there.push((peer, description));
         }
     }
     Ok(there)
+}
+
+/// What became of a peer that was looked for, made or started; nothing where that failed, which is said: it is left out, and
+/// the others are not. Errors: none may be left out.
+pub fn unless_left_out<T>(name: &str, outcome: Result<T>) -> Result<Option<T>> {
+    let required = std::env::var(REQUIRED.0).is_ok_and(|value| value == REQUIRED.1);
+    left_out(name, outcome, required, progress)
+}
+
+fn left_out<T>(name: &str, outcome: Result<T>, required: bool, say: impl FnOnce(&str)) -> Result<Option<T>> {
+    match outcome {
+        Ok(outcome) => Ok(Some(outcome)),
+        Err(reason) if required => Err(reason.context(format!("{}={}, and {name}", REQUIRED.0, REQUIRED.1))),
+        Err(reason) => {
+            say(&format!("{name} is skipped: {reason:#}"));
+            Ok(None)
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A peer that was installed, or was not.
-    struct Somebody(bool);
-
-    impl Peer for Somebody {
-        fn name(&self) -> &'static str {
-            if self.0 { "there" } else { "away" }
-        }
-
-        fn rotates(&self) -> bool {
-            true
-        }
-
-        fn found(&self) -> Result<Description, Missing> {
-            if self.0 { Ok(Description::default()) } else { Err(Missing("run install".to_owned())) }
-        }
-
-        fn prepare(&self, _: &Path, _: usize, _: u32) -> Result<Box<dyn Prepared>> {
-            bail!("nobody asks for it")
-        }
-    }
-
     #[test]
-    fn a_missing_peer_is_skipped_with_the_reason_or_a_failure_where_none_may_be() {
-        let peers = || -> Vec<Box<dyn Peer>> { vec![Box::new(Somebody(false)), Box::new(Somebody(true))] };
+    fn a_peer_that_cannot_take_part_is_skipped_with_the_reason_or_a_failure_where_none_may_be() {
+        let away = || -> Result<()> { Err(anyhow!("run install").context("making it")) };
         let mut said = Vec::new();
-        let there = those_there(peers(), false, |line| said.push(line.to_owned())).unwrap();
 
-        assert!(matches!(&there[..], [(peer, _)] if peer.name() == "there"));
-        assert_eq!(said, ["away is skipped: run install"]);
-        assert!(those_there(peers(), true, |_| ()).is_err());
+        assert_eq!(left_out("there", Ok("found"), true, |_| ()).unwrap(), Some("found"));
+        assert_eq!(left_out("away", away(), false, |line| said.push(line.to_owned())).unwrap(), None);
+        assert_eq!(said, ["away is skipped: making it: run install"]);
+        let failure = format!("{:#}", left_out("away", away(), true, |_| ()).unwrap_err());
+        assert_eq!(failure, "LATCHKEY_FOREIGN=required, and away: making it: run install");
     }
 }

@@ -16,6 +16,9 @@ use crate::process::{self, Server};
 /// What it is told at its first start, and at any other.
 const TOLD: [&str; 2] = ["state.json", "settings.json"];
 
+/// The oldest Node that the services were seen on.
+const OLDEST: u32 = 20;
+
 struct Ready {
     folder: &'static str,
     node: PathBuf,
@@ -50,8 +53,19 @@ pub fn prepare(
 pub fn versions(folder: &str, packages: &[&str]) -> Result<String, Missing> {
     installed::check(folder)?;
     let mut versions = packages.iter().map(|name| installed::package(folder, name)).collect::<Result<Vec<_>, _>>()?;
-    versions.push(format!("Node {}", installed::version(&installed::node()?, &["--version"])?));
+    let node = installed::version(&installed::node()?, &environment())?;
+    tried(&node)?;
+    versions.push(format!("Node {node}"));
     Ok(versions.join(", "))
+}
+
+/// Errors: nobody saw the services on so old a Node.
+fn tried(version: &str) -> Result<(), Missing> {
+    let major = version.strip_prefix('v').and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    if major.is_some_and(|major| major >= OLDEST) {
+        return Ok(());
+    }
+    Err(Missing(format!("Node is {version}, and {OLDEST} is the oldest that it was tried with")))
 }
 
 impl Prepared for Ready {
@@ -73,5 +87,24 @@ impl Prepared for Ready {
 
     fn dialect(&self) -> &dyn Dialect {
         self.dialect
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_older_than_what_was_tried_is_missing() {
+        for (version, is_tried) in [
+            ("v20.0.0", true),
+            ("v22.1.0", true),
+            ("v100.0.0", true),
+            ("v18.20.4", false),
+            ("v9.0.0", false),
+            ("", false),
+        ] {
+            assert_eq!(tried(version).is_ok(), is_tried, "{version}");
+        }
     }
 }

@@ -25,10 +25,11 @@ impl Peer for OidcProvider {
         true
     }
 
-    fn found(&self) -> Result<Description, Missing> {
+    fn found(&self, _: u32) -> Result<Description, Missing> {
         Ok(Description {
             version: format!("{} (it asks for 22 or newer)", node::versions(FOLDER, &["oidc-provider"])?),
-            settings: "NODE_ENV=production, one process, rotateRefreshToken, a public client".to_owned(),
+            settings: "NODE_ENV=production, one process, rotateRefreshToken, a public client; it hashes nothing"
+                .to_owned(),
             differs: vec![
                 "its adapter is a Map of ours, which flatters it: the one it brings is for development, and drops entries",
                 "a renewal also signs an ID token (ES256); profile is userinfo, with an opaque access token",

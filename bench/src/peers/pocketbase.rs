@@ -19,7 +19,7 @@ use super::rest::json;
 use super::{Account, Description, Dialect, Missing, Peer, Prepared, Tokens, installed};
 use crate::http::{self, Answer, JSON};
 use crate::process::{self, Server, free_address};
-use crate::seed::PASSWORD;
+use crate::seed::{self, PASSWORD};
 
 /// Of `bench/peers`.
 const FOLDER: &str = "pocketbase";
@@ -54,12 +54,14 @@ impl Peer for PocketBase {
         false
     }
 
-    fn found(&self) -> Result<Description, Missing> {
+    fn found(&self, cost: u32) -> Result<Description, Missing> {
         installed::check(FOLDER)?;
-        let settings = "its defaults: SQLite in WAL, its log, no limit of requests; its login has names by e-mail";
+        let settings = format!(
+            "its defaults: SQLite in WAL, its log, no limit of requests; bcrypt at cost {cost}; its login has names by e-mail"
+        );
         Ok(Description {
-            version: installed::version(&program(), &["--version"])?,
-            settings: settings.to_owned(),
+            version: installed::version(&program(), &[])?,
+            settings,
             differs: vec![
                 "renewal is auth-refresh, which signs another token and stores nothing: the one before stays good",
                 "profile reads the caller's own record from the database, and looks their key up for it",
@@ -119,7 +121,7 @@ fn seed(database: &mut Connection, people: usize, cost: u32) -> Result<Vec<Accou
              VALUES (?1, ?2, ?3, ?4, ?5, TRUE, strftime('%Y-%m-%d %H:%M:%fZ'), strftime('%Y-%m-%d %H:%M:%fZ'))",
         )?;
         for number in 0..people {
-            let (id, name) = (format!("person{number:09}"), format!("person{number:07}"));
+            let (id, name) = (format!("person{number:09}"), seed::name(number));
             let (email, key) = (format!("{name}@bench.example"), format!("{:050x}", rand::random::<u128>()));
             insert.execute(params![id, email, name, hash, key])?;
             let token = Claims { collection_id: &collection, exp: expires, id: &id, refreshable: true, r#type: "auth" }

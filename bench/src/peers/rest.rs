@@ -14,10 +14,18 @@ pub struct Rest {
     pub changes_passwords: bool,
 }
 
+/// What is sent at a login.
 #[derive(Serialize)]
-struct Credentials<'a> {
+pub struct Credentials<'a> {
     username: &'a str,
     password: &'a str,
+}
+
+impl<'a> Credentials<'a> {
+    /// Somebody's own.
+    pub fn of(account: &'a Account) -> Self {
+        Self { username: &account.username, password: &account.password }
+    }
 }
 
 #[derive(Serialize)]
@@ -55,8 +63,7 @@ pub struct User {
 
 impl Dialect for Rest {
     fn login(&self, request: &mut Vec<u8>, account: &Account) -> bool {
-        let credentials = Credentials { username: &account.username, password: &account.password };
-        http::post(request, "/api/login", &json(&credentials));
+        http::post(request, "/api/login", &json(&Credentials::of(account)));
         true
     }
 

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use super::rest::{Profile, json};
+use super::rest::{Credentials, Profile, json};
 use super::{Account, Description, Dialect, Missing, Peer, Prepared, Tokens, installed};
 use crate::http::{self, Answer};
 use crate::process::{self, Server, free_address};
@@ -48,17 +48,19 @@ impl Peer for SimpleJwt {
         true
     }
 
-    fn found(&self) -> Result<Description, Missing> {
+    fn found(&self, cost: u32) -> Result<Description, Missing> {
         installed::check(FOLDER)?;
-        let settings = "ROTATE_REFRESH_TOKENS and BLACKLIST_AFTER_ROTATION, BCryptSHA256, DEBUG off; SQLite in WAL with \
-                        IMMEDIATE and kept connections; gunicorn with 2 x cores + 1 workers of 2 x cores threads";
+        let settings = format!(
+            "ROTATE_REFRESH_TOKENS and BLACKLIST_AFTER_ROTATION, BCryptSHA256 at cost {cost}, DEBUG off; SQLite in WAL with \
+             IMMEDIATE and kept connections; gunicorn with 2 x cores + 1 workers of 2 x cores threads"
+        );
         Ok(Description {
             version: format!(
                 "{}, {}",
                 installed::wheels(FOLDER, &PACKAGES)?,
-                installed::version(&python(), &["--version"])?
+                installed::version(&python(), &environment())?
             ),
-            settings: settings.to_owned(),
+            settings,
             differs: vec![
                 "a renewal is several transactions, and leaves two rows more",
                 "profile reads the caller from the database",
@@ -102,12 +104,6 @@ impl Prepared for Ready {
 struct Pairs;
 
 #[derive(Serialize)]
-struct Credentials<'a> {
-    username: &'a str,
-    password: &'a str,
-}
-
-#[derive(Serialize)]
 struct Presented<'a> {
     refresh: &'a str,
 }
@@ -122,8 +118,7 @@ struct Pair<'a> {
 
 impl Dialect for Pairs {
     fn login(&self, request: &mut Vec<u8>, account: &Account) -> bool {
-        let credentials = Credentials { username: &account.username, password: &account.password };
-        http::post(request, "/api/token/", &json(&credentials));
+        http::post(request, "/api/token/", &json(&Credentials::of(account)));
         true
     }
 
