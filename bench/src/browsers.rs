@@ -1,7 +1,12 @@
 //! What clients call themselves.
 //!
-//! Owns the user agents of a crowd: some twenty, as often as a service for people sees them, in full as the browsers send them.
-//! A session keeps its own; which one follows from its number, so that nobody has to remember it.
+//! Owns the user agents. Of a crowd: some twenty, as often as a service for people sees them, in full as the browsers send them. A
+//! session keeps its own; which one follows from its number, so that nobody has to remember it. Of everybody else: one, with which
+//! sessions are opened and renewed, because another browser than before is written down, which is not what a renewal is.
+
+/// What whoever is not of a crowd calls themselves, from the login on.
+pub const USUAL: &str =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36";
 
 /// A share of all clients in percent, and their words.
 type Browser = (u32, &'static str);

@@ -25,13 +25,11 @@ use latchkey::tokens::principal::{Role, Username};
 use latchkey::tokens::refresh::SessionId;
 use tempfile::TempDir;
 
+use crate::browsers;
 use crate::keys::Keys;
 
 /// Everybody's password.
 pub const PASSWORD: &str = "a password of the bench";
-/// What a browser calls itself, as long as they are.
-const USER_AGENT: &str =
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36";
 
 /// A folder with a database, and the settings of those who serve it.
 pub struct World {
@@ -155,7 +153,7 @@ pub fn create(number: impl Display, hash: &PasswordHash) -> Result<UserOperation
 
 fn open_own(created: UserOutcome) -> Result<SessionOperation> {
     let UserOutcome::Created(account) = created else { return Err(anyhow!("no user was created")) };
-    Ok(open(account.fence(), USER_AGENT))
+    Ok(open(account.fence(), browsers::USUAL))
 }
 
 /// Opens a session for whoever is as they were seen, from this machine.
@@ -172,4 +170,24 @@ pub fn open(seen: Fence, user_agent: &str) -> SessionOperation {
 /// What the account of this number is called.
 pub fn name(number: impl Display) -> String {
     format!("person{number:07}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http;
+
+    #[test]
+    fn a_session_is_seeded_with_the_browser_that_renews_it() {
+        let ground = tempfile::tempdir().unwrap();
+        let world = World::new(ground.path(), 4, &[]).unwrap();
+        world.people(1).unwrap();
+        let mut request = Vec::new();
+        http::post(&mut request, "/api/refresh_token", "{}");
+
+        let connection = rusqlite::Connection::open(world.database()).unwrap();
+        let stored: String = connection.query_row("SELECT text FROM user_agents", [], |row| row.get(0)).unwrap();
+
+        assert!(String::from_utf8(request).unwrap().contains(&format!("\r\nUser-Agent: {stored}\r\n")));
+    }
 }
