@@ -4,7 +4,6 @@
 //! rotates durably. Then: what a session takes on the disk, fresh and renewed; how soon a server is there that was stopped, and one
 //! that was killed with a long log; and whether each session is stored as it was answered.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -180,13 +179,13 @@ impl<'keys> Scale<'keys> {
         let reader = Connection::open_with_flags(&database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         reader.execute_batch("BEGIN; SELECT 1 FROM service")?;
         let log = log_of(&database);
-        while bytes(&log) < LONG_LOG {
+        while bytes(&log)? < LONG_LOG {
             renewals(&server, &mut self.work, plan.connections, plan.span / 4)?;
         }
         // Before the kill: the last connection that closes copies the log.
         drop(reader);
         server.kill()?;
-        Ok(bytes(&log))
+        bytes(&log)
     }
 }
 
@@ -203,8 +202,8 @@ fn load(plan: &Plan, report: &mut Report, scales: &mut [Scale<'_>]) -> Result<()
         servers.push(judged(plan, &scale.world)?);
     }
     let databases: Vec<_> = scales.iter().map(|scale| scale.world.database()).collect();
-    let watch = |(server, database)| Watched { server, database: Path::new(database) };
-    let watch: Vec<_> = servers.iter().zip(&databases).map(watch).collect();
+    let watch: Vec<_> =
+        servers.iter().zip(&databases).map(|(server, database)| Watched { group: server.group, database }).collect();
     let (turns, peaks) = watched(&watch, || {
         let mut contenders = Vec::new();
         for (scale, server) in scales.iter_mut().zip(&servers) {

@@ -128,8 +128,8 @@ impl Sample {
         Ok(Self {
             minutes: begun.elapsed().as_secs_f64() / 60.0,
             memory_mib: mebibytes(server.resident()?),
-            file_mib: mebibytes(bytes(database)),
-            log_mib: mebibytes(bytes(&log_of(database))),
+            file_mib: mebibytes(bytes(database)?),
+            log_mib: mebibytes(bytes(&log_of(database))?),
             rows: number(rows.cast_unsigned()),
             renewals_p99_ms: p99(0)?,
             profiles_p99_ms: p99(1)?,
