@@ -29,7 +29,7 @@ const THROUGHPUT: Limit = Limit::RatioAtLeast(0.8);
 const GROWTH: Limit = Limit::AtMost(64.0);
 /// On the disk, for each session, whatever belongs to it.
 const BYTES: Limit = Limit::AtMost(320.0);
-/// In milliseconds, from the start of the process to the first renewal.
+/// In milliseconds, from the start of the process to the first renewal, of the slowest start: it is to hold at any.
 const START: Limit = Limit::AtMost(300.0);
 /// Of the log, in MiB. The writer itself copies it from 16 MiB on and tries again with each MiB more, and a batch of 512 rotations adds
 /// one or two; it cannot while the helper does, and meanwhile the log grows with the load, by some 45 MiB a second at the most that was
@@ -156,8 +156,10 @@ impl<'keys> Scale<'keys> {
             (format!("start after a kill with {:.0} MiB of log, {name}", mebibytes(log)), after_kills),
         ] {
             progress(&format!("scale: {measure}: {spans:.0?} ms"));
-            let finding = Finding::new("scale", measure, median(spans.into_iter()), Unit::Milliseconds);
-            report.findings.push(plan.limit(finding, START));
+            let finding = |which, span| Finding::new("scale", format!("{measure}, {which}"), span, Unit::Milliseconds);
+            let slowest = spans.iter().copied().fold(0.0, f64::max);
+            report.findings.push(plan.limit(finding("the slowest", slowest), START));
+            report.findings.push(finding("the median", median(spans.into_iter())));
         }
         Ok(())
     }
