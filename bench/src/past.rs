@@ -7,6 +7,7 @@
 //! A token is a pure function of the keys, its session and its generation. So what is kept of a session is its id, its number,
 //! from which its owner's name and browser follow, and its generation: 24 bytes.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +61,9 @@ pub struct Owner {
     pub number: u32,
 }
 
+/// What the client of an account's number calls itself.
+pub type Browser = fn(u32) -> Cow<'static, str>;
+
 /// A world's database, opened by the engine some time ago.
 pub struct Past {
     runner: SystemRunner,
@@ -68,6 +72,8 @@ pub struct Past {
     /// How long ago it is there.
     ago: Duration,
     hash: PasswordHash,
+    /// With which the owner of this number logs in.
+    browser: Browser,
     /// Grants of some sessions, for access tokens.
     grants: Vec<Grant>,
     _watch: (Watch, Deaths),
@@ -86,7 +92,16 @@ impl Past {
         let watch = lifeline::watch();
         let Database::Sqlite(path) = &settings.database;
         let storage: Arc<dyn Storage> = Arc::new(Sqlite::open(path, app::rules(&settings), &clock, &watch.0)?);
-        Ok(Self { runner: System::new(), storage, clock, ago, hash, grants: Vec::new(), _watch: watch })
+        Ok(Self {
+            runner: System::new(),
+            storage,
+            clock,
+            ago,
+            hash,
+            browser: browsers::of,
+            grants: Vec::new(),
+            _watch: watch,
+        })
     }
 
     /// Lets time pass until it is so long ago.
@@ -118,11 +133,11 @@ impl Past {
     pub fn log_in(&mut self, owners: &[Owner], ago: Duration, known: usize) -> Result<Vec<Member>> {
         let mut members = Vec::with_capacity(owners.len());
         let mut grants = Vec::new();
-        let hash = self.hash.clone();
+        let (hash, browser) = (self.hash.clone(), self.browser);
         let ask = |storage: &dyn Storage, batch: &[Owner]| {
             let opened = batch.iter().map(|owner| {
                 let seen = Fence { user: owner.id, epoch: Epoch(1), hash: hash.clone() };
-                open(seen, browsers::of(owner.number))
+                open(seen, &browser(owner.number))
             });
             Ok(storage.sessions(opened.collect()))
         };
@@ -223,9 +238,9 @@ impl Past {
 }
 
 /// So many accounts that registered weeks ago, each with a session of the last days, of which none is over; sorted as their rows
-/// are.
-pub fn crowd(world: &World, count: u32) -> Result<Vec<Member>> {
-    let mut past = Past::begin(world, 40 * DAY)?;
+/// are. Each comes with its own `browser`.
+pub fn crowd(world: &World, count: u32, browser: Browser) -> Result<Vec<Member>> {
+    let mut past = Past { browser, ..Past::begin(world, 40 * DAY)? };
     let owners = past.register(count, 10 * DAY)?;
     past.pass_until(5 * DAY);
     let mut members = past.log_in(&owners, Duration::ZERO, 0)?;
@@ -244,7 +259,7 @@ mod tests {
         let world = World::new(ground.path(), 4, &[]).unwrap();
         let now = Clock::system().now();
 
-        let members = crowd(&world, 100).unwrap();
+        let members = crowd(&world, 100, browsers::of).unwrap();
 
         let ago = |member: &Member| {
             let (seconds, _) = member.session.0.get_timestamp().unwrap().to_unix();
@@ -259,7 +274,7 @@ mod tests {
     fn the_past_ends_today() {
         let ground = tempfile::tempdir().unwrap();
         let world = World::new(ground.path(), 4, &[]).unwrap();
-        crowd(&world, 40).unwrap();
+        crowd(&world, 40, browsers::of).unwrap();
 
         // Times from the future would be refused, and so would those of a server on it.
         assert!(Past::begin(&world, Duration::ZERO).is_ok());

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Plan, first_answer, judged, ledger};
+use crate::browsers;
 use crate::disk;
 use crate::driver::{Pace, Stream, drive};
 use crate::figures::{mebibytes, median, number};
@@ -27,8 +28,10 @@ use crate::work::CrowdRenewals;
 const THROUGHPUT: Limit = Limit::RatioAtLeast(0.8);
 /// Of memory beyond that with ten thousand sessions, in MiB.
 const GROWTH: Limit = Limit::AtMost(64.0);
-/// On the disk, for each session, whatever belongs to it.
+/// On the disk, for each session, whatever belongs to it; its account does not.
 const BYTES: Limit = Limit::AtMost(320.0);
+/// What is held against it.
+const DISK: &str = "disk of a session without its account";
 /// In milliseconds, from the start of the process to the first renewal, of the slowest start: it is to hold at any.
 const START: Limit = Limit::AtMost(300.0);
 /// Of the log, in MiB. The writer itself copies it from 16 MiB on and tries again with each MiB more, and a batch of 512 rotations adds
@@ -42,6 +45,10 @@ const SIZES: [u32; 3] = [10_000, 1_000_000, 10_000_000];
 const SMOKE_SIZES: [u32; 2] = [1_000, 20_000];
 /// Bytes that must be free for ten million: their file with its log, and room for whatever else the machine does.
 const BIG_DISK: u64 = 8 * 1024 * 1024 * 1024;
+/// Sessions of which each has a user agent of its own.
+const OF_THEIR_OWN: u32 = 10_000;
+/// In a short run.
+const SMOKE_OF_THEIR_OWN: u32 = 500;
 /// How often each is started after a stop, and after a kill.
 const STARTS: [usize; 2] = [5, 3];
 /// Bytes for each session, from which on a table or an index is told of.
@@ -71,6 +78,7 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
         let free = disk::free(&plan.ground)?;
         ensure!(free >= BIG_DISK, "{:.0} MiB of disk are free, and ten million sessions take 6 GiB", mebibytes(free));
     }
+    all_of_their_own(plan, report)?;
     let worlds = sizes.iter().map(|_| World::new(&plan.ground, plan.cost, &[])).collect::<Result<Vec<_>>>()?;
     let keys = worlds.iter().map(World::keys).collect::<Result<Vec<_>>>()?;
     let mut scales = Vec::new();
@@ -88,11 +96,22 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// What a session takes of which no other has the user agent, which is stored once for all that have it.
+fn all_of_their_own(plan: &Plan, report: &mut Report) -> Result<()> {
+    let sessions = if plan.judged { OF_THEIR_OWN } else { SMOKE_OF_THEIR_OWN };
+    let world = World::new(&plan.ground, plan.cost, &[])?;
+    crowd(&world, sessions, browsers::own)?;
+    let each = number(Space::of(&world.database())?.of_sessions()) / f64::from(sessions);
+    let measure = format!("{DISK}, {sessions} sessions, every one with a user agent of its own");
+    report.findings.push(plan.limit(Finding::new("scale", measure, each, Unit::Bytes), BYTES));
+    Ok(())
+}
+
 impl<'keys> Scale<'keys> {
     fn seed(size: u32, world: World, keys: &'keys Keys) -> Result<Self> {
         let name = format!("{size} sessions");
         let begun = Instant::now();
-        let members = crowd(&world, size)?;
+        let members = crowd(&world, size, browsers::of)?;
         progress(&format!("scale: {name} in {:.1} s", begun.elapsed().as_secs_f64()));
         let fresh = Space::of(&world.database())?;
         Ok(Self { name, work: CrowdRenewals::of(members, keys), world, fresh })
@@ -123,7 +142,7 @@ impl<'keys> Scale<'keys> {
                 let measure = format!("{what}, {}, {when}", self.name);
                 Finding::new("scale", measure, number(bytes) / self.sessions(), Unit::Bytes)
             };
-            report.findings.push(plan.limit(finding("disk of a session", space.of_sessions()), BYTES));
+            report.findings.push(plan.limit(finding(DISK, space.of_sessions()), BYTES));
             report.findings.push(finding("disk of its account", space.of_others()));
             report.findings.push(finding("the whole file, for each session", space.file));
             for part in &space.parts {

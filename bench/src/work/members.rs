@@ -60,7 +60,7 @@ impl Work for CrowdRenewals<'_> {
             for part in [r#"{"refresh_token":""#, token.expose(), r#""}"#] {
                 self.body.push_str(part);
             }
-            http::post_as(request, "/api/refresh_token", browsers::of(member.number), &self.body);
+            http::post_as(request, "/api/refresh_token", &browsers::of(member.number), &self.body);
         }
         ticket
     }
