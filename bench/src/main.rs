@@ -95,7 +95,7 @@ struct Arguments {
     /// A release binary to measure instead of the one that is built; more are shown beside the first
     #[arg(long = "binary", value_name = "NAME=PATH", value_parser = binary)]
     binaries: Vec<Binary>,
-    /// Ten million sessions too, in `scale`: some 6 GB of disk, half an hour
+    /// Ten million sessions too, in `scale`: 6 GiB are written, 8 GiB must be free, half an hour to an hour
     #[arg(long)]
     big: bool,
     /// How long `soak` takes

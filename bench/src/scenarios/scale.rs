@@ -76,7 +76,7 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     };
     if plan.big {
         let free = disk::free(&plan.ground)?;
-        ensure!(free >= BIG_DISK, "{:.0} MiB of disk are free, and ten million sessions take 6 GiB", mebibytes(free));
+        ensure!(free >= BIG_DISK, "{:.0} MiB of disk are free: 6 GiB are written, 8 GiB must be free", mebibytes(free));
     }
     all_of_their_own(plan, report)?;
     let worlds = sizes.iter().map(|_| World::new(&plan.ground, plan.cost, &[])).collect::<Result<Vec<_>>>()?;
