@@ -26,6 +26,7 @@ mod past;
 mod peers;
 mod plot;
 mod process;
+mod reader;
 mod report;
 mod scenarios;
 mod seed;

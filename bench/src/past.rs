@@ -14,12 +14,9 @@ use std::time::Duration;
 
 use actix_web::rt::{System, SystemRunner};
 use anyhow::{Result, anyhow, ensure};
-use latchkey::app;
 use latchkey::clock::Clock;
-use latchkey::config::Database;
 use latchkey::lifeline::{self, Deaths, Watch};
-use latchkey::passwords::{Hasher, Password, PasswordHash, Submitted};
-use latchkey::storage::sqlite::Sqlite;
+use latchkey::passwords::PasswordHash;
 use latchkey::storage::{EndReason, Fence, Pending, SessionOperation, SessionOutcome, Storage, UserOutcome};
 use latchkey::tokens::grant::Grant;
 use latchkey::tokens::principal::{Epoch, UserId};
@@ -28,7 +25,7 @@ use rand::seq::SliceRandom as _;
 
 use crate::browsers;
 use crate::keys::Keys;
-use crate::seed::{PASSWORD, Person, World, create, open};
+use crate::seed::{self, Person, World, create, open};
 
 /// Sessions that share a commit here. Rows of one batch have ids of one millisecond, in any order, and the fuller a batch the more
 /// room their pages have left: 204 bytes for a row that came by itself, 208 where 16 came together, 233 of 64, 244 of 512.
@@ -84,14 +81,11 @@ impl Past {
     pub fn begin(world: &World, ago: Duration) -> Result<Self> {
         let settings = world.settings()?;
         ensure!(settings.refresh_token_ttl == IDLE, "sessions that live for another time than is reckoned with");
-        let password =
-            Password::parse(&Submitted::new(PASSWORD.to_owned())).map_err(|refusal| anyhow!("{refusal:?}"))?;
-        let hash = Hasher::new(settings.bcrypt_cost).hash(&password)?;
+        let hash = seed::hash(&settings)?;
         let clock = Clock::system();
         clock.step_back(ago);
         let watch = lifeline::watch();
-        let Database::Sqlite(path) = &settings.database;
-        let storage: Arc<dyn Storage> = Arc::new(Sqlite::open(path, app::rules(&settings), &clock, &watch.0)?);
+        let storage = seed::engine(&settings, &clock, &watch.0)?;
         Ok(Self {
             runner: System::new(),
             storage,

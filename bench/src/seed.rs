@@ -13,7 +13,7 @@ use anyhow::{Result, anyhow};
 use latchkey::app;
 use latchkey::clock::Clock;
 use latchkey::config::{Database, Settings};
-use latchkey::lifeline;
+use latchkey::lifeline::{self, Watch};
 use latchkey::passwords::{Hasher, Password, PasswordHash, Submitted};
 use latchkey::storage::sqlite::Sqlite;
 use latchkey::storage::{
@@ -111,9 +111,7 @@ impl World {
     /// Adds so many accounts, each with one session.
     pub fn people(&self, count: usize) -> Result<Vec<Person>> {
         let settings = self.settings()?;
-        let password =
-            Password::parse(&Submitted::new(PASSWORD.to_owned())).map_err(|refusal| anyhow!("{refusal:?}"))?;
-        let hash = Hasher::new(settings.bcrypt_cost).hash(&password)?;
+        let hash = hash(&settings)?;
         let keys = self.keys()?;
         let grants = System::new().block_on(open_sessions(&settings, &hash, count))?;
         grants.iter().map(|grant| keys.person(grant)).collect()
@@ -126,8 +124,7 @@ fn database(directory: &Path) -> PathBuf {
 
 async fn open_sessions(settings: &Settings, hash: &PasswordHash, count: usize) -> Result<Vec<Grant>> {
     let (watch, _deaths) = lifeline::watch();
-    let Database::Sqlite(path) = &settings.database;
-    let storage: Arc<dyn Storage> = Arc::new(Sqlite::open(path, app::rules(settings), &Clock::system(), &watch)?);
+    let storage = engine(settings, &Clock::system(), &watch)?;
     let mut grants = Vec::with_capacity(count);
     let numbers: Vec<usize> = (0..count).collect();
     for batch in numbers.chunks(LARGEST_BATCH) {
@@ -143,6 +140,18 @@ async fn open_sessions(settings: &Settings, hash: &PasswordHash, count: usize) -
     }
     storage.close().await;
     Ok(grants)
+}
+
+/// Of everybody's password.
+pub fn hash(settings: &Settings) -> Result<PasswordHash> {
+    let password = Password::parse(&Submitted::new(PASSWORD.to_owned())).map_err(|refusal| anyhow!("{refusal:?}"))?;
+    Ok(Hasher::new(settings.bcrypt_cost).hash(&password)?)
+}
+
+/// Opens the database of these settings with the service's own engine, at the time of `clock`.
+pub fn engine(settings: &Settings, clock: &Clock, watch: &Watch) -> Result<Arc<dyn Storage>> {
+    let Database::Sqlite(path) = &settings.database;
+    Ok(Arc::new(Sqlite::open(path, app::rules(settings), clock, watch)?))
 }
 
 /// Adds the account of this number.

@@ -6,7 +6,9 @@
 use std::path::Path;
 
 use anyhow::Result;
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::Row;
+
+use crate::reader;
 
 /// Tables that are there without a session: accounts, attempts to log in, other services, and what is the service's own.
 const NOT_OF_SESSIONS: [&str; 7] =
@@ -37,7 +39,7 @@ pub struct Part {
 impl Space {
     /// Looks at every page of the database in `file`.
     pub fn of(file: &Path) -> Result<Self> {
-        let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let connection = reader::open(file)?;
         let pragma = |name| connection.pragma_query_value(None, name, |row| counted(row, 0));
         let page = pragma("page_size")?;
         let mut statement = connection.prepare(
@@ -74,6 +76,8 @@ impl Part {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
+
     use super::*;
     use crate::seed::World;
 

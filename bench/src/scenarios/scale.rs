@@ -7,7 +7,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use rusqlite::{Connection, OpenFlags};
 
 use super::{Plan, first_answer, judged, ledger};
 use crate::browsers;
@@ -18,6 +17,7 @@ use crate::keys::Keys;
 use crate::measure::{Contender, Round, Turns, alternate, progress};
 use crate::past::crowd;
 use crate::process::Server;
+use crate::reader;
 use crate::report::{Curve, Finding, Limit, Report, Series, Unit};
 use crate::seed::World;
 use crate::space::Space;
@@ -197,7 +197,7 @@ impl<'keys> Scale<'keys> {
     fn kill(&mut self, plan: &Plan) -> Result<u64> {
         let server = judged(plan, &self.world)?;
         let database = self.world.database();
-        let reader = Connection::open_with_flags(&database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let reader = reader::open(&database)?;
         reader.execute_batch("BEGIN; SELECT 1 FROM service")?;
         let log = log_of(&database);
         while bytes(&log)? < LONG_LOG {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use hdrhistogram::Histogram;
 use latchkey::tokens::refresh::SessionId;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
 use super::mixed::Mixed;
 use super::{Plan, judged, ledger};
@@ -17,6 +17,7 @@ use crate::figures::{mebibytes, median, number, quantile_ms};
 use crate::measure::progress;
 use crate::past::{DAY, Member, Past};
 use crate::process::Server;
+use crate::reader;
 use crate::report::{Curve, Finding, Limit, Report, Unit};
 use crate::seed::{Person, World};
 use crate::space::Space;
@@ -94,7 +95,7 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     report.findings.push(finding("free in it, for sessions to come", mebibytes(after.free), Unit::Mebibytes));
 
     ledger::hold_against(&world.database(), mixed.renewals.generations())?;
-    let left = rows(&open(&world.database())?)?;
+    let left = reader::sessions(&reader::open(&world.database())?)?;
     ensure!(
         left == sessions + staying,
         "{left} sessions are left of {sessions} live ones and {staying} that must stay"
@@ -169,7 +170,7 @@ impl Latencies {
         (server, database): (&Server, &Path),
         (marks, leaving, begun): (&[SessionId], usize, Instant),
     ) -> Result<Duration> {
-        let connection = open(database)?;
+        let connection = reader::open(database)?;
         let last = marks.last().context("no marks")?;
         loop {
             Self::add(calls, mixed, server, LOOK)?;
@@ -204,18 +205,9 @@ impl Latencies {
     }
 }
 
-fn open(database: &Path) -> Result<Connection> {
-    Ok(Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
-}
-
 fn is_there(connection: &Connection, session: SessionId) -> Result<bool> {
     let mut statement = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM sessions WHERE id = ?1)")?;
     Ok(statement.query_row([session.0], |row| row.get(0))?)
-}
-
-fn rows(connection: &Connection) -> Result<usize> {
-    let rows: i64 = connection.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0))?;
-    Ok(usize::try_from(rows)?)
 }
 
 #[cfg(test)]
@@ -227,13 +219,13 @@ mod tests {
         let ground = tempfile::tempdir().unwrap();
         let world = World::new(ground.path(), 4, &[]).unwrap();
         let crowd = Crowd::seed(&world, 400, 50).unwrap();
-        let connection = open(&world.database()).unwrap();
-        assert_eq!((crowd.leaving, crowd.staying, rows(&connection).unwrap()), (400, 8, 458));
+        let connection = reader::open(&world.database()).unwrap();
+        assert_eq!((crowd.leaving, crowd.staying, reader::sessions(&connection).unwrap()), (400, 8, 458));
 
         let mut today = Past::begin(&world, Duration::ZERO).unwrap();
         today.sweep_all().unwrap();
 
-        assert_eq!(rows(&connection).unwrap(), 58);
+        assert_eq!(reader::sessions(&connection).unwrap(), 58);
         assert!(!crowd.marks.iter().any(|mark| is_there(&connection, *mark).unwrap()));
     }
 }
