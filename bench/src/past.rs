@@ -17,7 +17,7 @@ use anyhow::{Result, anyhow, ensure};
 use latchkey::clock::Clock;
 use latchkey::lifeline::{self, Deaths, Watch};
 use latchkey::passwords::PasswordHash;
-use latchkey::storage::{EndReason, Fence, Pending, SessionOperation, SessionOutcome, Storage, UserOutcome};
+use latchkey::storage::{EndReason, Fence, Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOutcome};
 use latchkey::tokens::grant::Grant;
 use latchkey::tokens::principal::{Epoch, UserId};
 use latchkey::tokens::refresh::SessionId;
@@ -169,26 +169,24 @@ impl Past {
     /// The sweeper works until what ended is forgotten for access tokens, as it is within a day or two; no session is over for so
     /// long by then that it leaves.
     pub fn forget_endings(&mut self) -> Result<()> {
-        let Self { runner, storage, .. } = self;
-        runner.block_on(async {
-            let mut left = storage.revocations().await?.len();
-            while left > 0 {
-                // Each step forgets some, and how many is its own business.
-                for _ in 0..left.div_ceil(1024) {
-                    storage.sweep().await?;
-                }
-                let now = storage.revocations().await?.len();
-                ensure!(now < left, "endings are not forgotten");
-                left = now;
-            }
-            Ok(())
-        })
+        let mut left = self.endings()?;
+        while left > 0 {
+            self.sweep_all()?;
+            let now = self.endings()?;
+            ensure!(now < left, "endings are not forgotten");
+            left = now;
+        }
+        Ok(())
     }
 
-    /// The sweeper goes once through all there is.
-    #[cfg(test)]
+    /// How many are known for access tokens.
+    fn endings(&self) -> Result<usize> {
+        Ok(self.runner.block_on(self.storage.revocations())?.len())
+    }
+
+    /// The sweeper goes once through all sessions that there are.
     pub fn sweep_all(&mut self) -> Result<()> {
-        while matches!(self.runner.block_on(self.storage.sweep())?, latchkey::storage::Swept::Step { .. }) {}
+        while matches!(self.runner.block_on(self.storage.sweep())?, Swept::Step { .. }) {}
         Ok(())
     }
 
