@@ -203,12 +203,17 @@ mod tests {
 
     #[test]
     fn memory_that_processes_share_counts_for_each_of_them_or_in_parts() {
-        // The same program twice, which says so once both are there.
-        let twice = "sleep 1000 & echo there; exec sleep 1000";
-        let mut leader =
-            Command::new("/bin/sh").args(["-c", twice]).process_group(0).stdout(Stdio::piped()).spawn().unwrap();
-        let mut said = String::new();
-        std::io::BufReader::new(leader.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        // The same program twice, which takes no more once both have said that they are there.
+        let twice = "exec 3<&0; /bin/sh -c 'echo there; read line <&3' & echo there; read line <&3";
+        let mut leader = Command::new("/bin/sh")
+            .args(["-c", twice])
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = std::io::BufReader::new(leader.stdout.take().unwrap()).lines().take(2);
+        assert_eq!(said.count(), 2);
         let group = Group::of(&leader);
 
         let sums = [group.resident_of_first(), group.proportional(), group.resident()].map(Result::unwrap);

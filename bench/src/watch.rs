@@ -85,8 +85,24 @@ mod tests {
 
     use super::*;
 
-    fn sleeping() -> Child {
-        Command::new("sleep").arg("1000").process_group(0).spawn().unwrap()
+    /// Stands for a server; it goes with this value.
+    struct Sleeping(Child);
+
+    impl Sleeping {
+        fn start() -> Self {
+            Self(Command::new("sleep").arg("1000").process_group(0).spawn().unwrap())
+        }
+
+        fn group(&self) -> Group {
+            Group::of(&self.0)
+        }
+    }
+
+    impl Drop for Sleeping {
+        fn drop(&mut self) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
     }
 
     #[test]
@@ -94,16 +110,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("some.db");
         std::fs::write(log_of(&database), [0; 100]).unwrap();
-        let mut server = sleeping();
-        let watch = Watched { group: Group::of(&server), database: &database };
+        let server = Sleeping::start();
+        let watch = Watched { group: server.group(), database: &database };
         let mut peak = Peak::default();
 
         watch.look(&mut peak).unwrap();
         let resident = std::mem::replace(&mut peak.resident, u64::MAX);
         std::fs::write(log_of(&database), [0; 10]).unwrap();
         watch.look(&mut peak).unwrap();
-        server.kill().unwrap();
-        server.wait().unwrap();
 
         assert!(resident > 0);
         assert_eq!((peak.resident, peak.log), (u64::MAX, 100));
@@ -113,15 +127,14 @@ mod tests {
     fn what_cannot_be_looked_at_fails_the_run() {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("some.db");
-        let mut server = sleeping();
-        let group = Group::of(&server);
+        let server = Sleeping::start();
+        let group = server.group();
         let watch = || watched(&[Watched { group, database: &database }], || Ok(())).map(|((), peaks)| peaks[0].log);
 
         assert!(watch().unwrap_err().to_string().contains("some.db-wal"));
         std::fs::write(log_of(&database), [0; 100]).unwrap();
         assert_eq!(watch().unwrap(), 100);
-        server.kill().unwrap();
-        server.wait().unwrap();
+        drop(server);
 
         assert!(watch().unwrap_err().to_string().contains("statm"));
     }
