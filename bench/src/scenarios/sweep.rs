@@ -239,6 +239,9 @@ mod tests {
         let crowd = Crowd::seed(&world, 400, 50).unwrap();
         let connection = reader::open(&world.database()).unwrap();
         assert_eq!((crowd.leaving, crowd.staying, reader::sessions(&connection).unwrap()), (400, 8, 458));
+        // Of the endings only those that are new enough: every other one of those that stay.
+        let endings: u32 = connection.query_row("SELECT count(*) FROM revocations", [], |row| row.get(0)).unwrap();
+        assert_eq!(endings, 4);
 
         let mut today = Past::begin(&world, Duration::ZERO).unwrap();
         today.sweep_all().unwrap();
