@@ -56,9 +56,9 @@ const FIRST: u32 = 1;
 const SECOND: u32 = 2;
 
 impl<'keys> Lifecycles<'keys> {
-    /// Of the accounts with these numbers.
+    /// Of the accounts with these numbers; those with odd ones begin with a spent token, so that a short run sees both ends.
     pub fn of(numbers: impl Iterator<Item = u32>, keys: &'keys Keys) -> Self {
-        let somebody = |number| Somebody { username: seed::name(number), reuses: false, step: Step::LogIn };
+        let somebody = |number| Somebody { username: seed::name(number), reuses: number % 2 == 1, step: Step::LogIn };
         Self { people: numbers.map(somebody).collect(), asking: None, keys, seen: Seen::default() }
     }
 
@@ -187,6 +187,7 @@ mod tests {
         }
 
         assert_eq!((work.seen.logins, work.seen.logouts, work.seen.reuses), (2, 1, 1));
+        assert!(Lifecycles::of([1].into_iter(), &keys).people[0].reuses);
     }
 
     #[test]
