@@ -263,6 +263,18 @@ mod tests {
     }
 
     #[test]
+    fn each_of_a_crowd_comes_with_its_own_browser() {
+        let ground = tempfile::tempdir().unwrap();
+        let world = World::new(ground.path(), 4, &[]).unwrap();
+        crowd(&world, 40, browsers::own).unwrap();
+
+        let connection = crate::reader::open(&world.database()).unwrap();
+        let browsers: u32 = connection.query_row("SELECT count(*) FROM user_agents", [], |row| row.get(0)).unwrap();
+
+        assert_eq!(browsers, 40);
+    }
+
+    #[test]
     fn the_past_ends_today() {
         let ground = tempfile::tempdir().unwrap();
         let world = World::new(ground.path(), 4, &[]).unwrap();

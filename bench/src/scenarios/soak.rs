@@ -210,6 +210,7 @@ mod tests {
             ("filled in the first quarter", |share| if share < 0.25 { 5.0 } else { 30.0 }, 0),
             ("less than four more", |share| 30.0 + 4.0 * share, 0),
             ("one look at something else", |share| if share == 0.9 { 300.0 } else { 30.0 }, 0),
+            ("the last look at something else", |share| if share > 0.97 { 300.0 } else { 30.0 }, 0),
             ("a leak", |share| 30.0 + 12.0 * share, 3),
             ("twice as much at the end", |share| if share < 0.75 { 30.0 } else { 60.0 }, 5),
             ("smaller at the end", |share| 60.0 - 30.0 * share, 0),
