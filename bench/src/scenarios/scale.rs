@@ -175,10 +175,8 @@ impl<'keys> Scale<'keys> {
             (format!("start after a kill with {:.0} MiB of log, {name}", mebibytes(log)), after_kills),
         ] {
             progress(&format!("scale: {measure}: {spans:.0?} ms"));
-            let finding = |which, span| Finding::new("scale", format!("{measure}, {which}"), span, Unit::Milliseconds);
-            let slowest = spans.iter().copied().fold(0.0, f64::max);
-            report.findings.push(plan.limit(finding("the slowest", slowest), START));
-            report.findings.push(finding("the median", median(spans.into_iter())));
+            let [slowest, middle] = started(&measure, &spans);
+            report.findings.extend([plan.limit(slowest, START), middle]);
         }
         Ok(())
     }
@@ -210,6 +208,13 @@ impl<'keys> Scale<'keys> {
     }
 }
 
+/// The slowest of some starts, which is judged, and the median.
+fn started(measure: &str, spans: &[f64]) -> [Finding; 2] {
+    let finding = |which, span| Finding::new("scale", format!("{measure}, {which}"), span, Unit::Milliseconds);
+    let slowest = spans.iter().copied().fold(0.0, f64::max);
+    [finding("the slowest", slowest), finding("the median", median(spans.iter().copied()))]
+}
+
 /// Renewals as fast as they are answered: how many.
 fn renewals(server: &Server, work: &mut CrowdRenewals<'_>, connections: usize, span: Duration) -> Result<u64> {
     let stream = Stream { address: server.address, connections, pace: Pace::Closed, work };
@@ -239,7 +244,7 @@ fn load(plan: &Plan, report: &mut Report, scales: &mut [Scale<'_>]) -> Result<()
         }
         Ok(turns)
     })?;
-    judge_load(plan, report, &turns, &peaks)?;
+    judge_load(report, &turns, &peaks, |finding, limit| plan.limit(finding, limit))?;
     let over_sizes = |unit, figure: fn(&Round) -> f64| Curve {
         picture: if unit == "/s" { "Renewals a second" } else { "CPU per renewal" },
         over: "sessions (log 10)",
@@ -257,23 +262,67 @@ fn load(plan: &Plan, report: &mut Report, scales: &mut [Scale<'_>]) -> Result<()
     servers.into_iter().try_for_each(Server::stop)
 }
 
-fn judge_load(plan: &Plan, report: &mut Report, turns: &[Turns], peaks: &[Peak]) -> Result<()> {
+fn judge_load(
+    report: &mut Report,
+    turns: &[Turns],
+    peaks: &[Peak],
+    limited: impl Fn(Finding, Limit) -> Finding,
+) -> Result<()> {
     let (small, larger) = turns.split_first().context("no turns")?;
     let (small_peak, larger_peaks) = peaks.split_first().context("no peaks")?;
     ensure!(larger.len() == larger_peaks.len(), "peaks of others");
     for (own, peak) in larger.iter().zip(larger_peaks) {
         let measure = |what: &str| format!("{what}, {}, beside {}", own.name, small.name);
-        report.findings.push(plan.limit(Finding::rate("scale", measure("renewals"), (own, small)), THROUGHPUT));
+        report.findings.push(limited(Finding::rate("scale", measure("renewals"), (own, small)), THROUGHPUT));
         report.findings.push(Finding::cpu("scale", measure("CPU per renewal"), (own, small)));
         report.findings.push(Finding::p99("scale", measure("p99"), (own, small)));
         let (most, least) = (mebibytes(peak.resident), mebibytes(small_peak.resident));
         report.findings.push(Finding::new("scale", measure("most memory"), most, Unit::Mebibytes).beside(least));
         let growth = Finding::new("scale", format!("growth of memory, {}", own.name), most - least, Unit::Mebibytes);
-        report.findings.push(plan.limit(growth, GROWTH));
+        report.findings.push(limited(growth, GROWTH));
     }
     for (turns, peak) in turns.iter().zip(peaks) {
         let log = Finding::new("scale", format!("longest log, {}", turns.name), mebibytes(peak.log), Unit::Mebibytes);
-        report.findings.push(plan.limit(log, LOG));
+        report.findings.push(limited(log, LOG));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use hdrhistogram::Histogram;
+
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+
+    /// What is over its limit with a million, beside 10,000 renewals a second, 20 MiB of memory and a log of 16 with ten thousand.
+    fn over(rate: f64, memory: u64, log: u64) -> Vec<String> {
+        let turns = [("few", 10_000.0), ("many", rate)].map(|(name, rate)| Turns {
+            name: name.to_owned(),
+            rounds: vec![Round { answers: 1, rate, cpu_us: 1.0, p50_ms: 1.0, p99_ms: 1.0, p999_ms: 1.0 }],
+            latency: Histogram::new(3).unwrap(),
+        });
+        let peaks = [(20, 16), (memory, log)].map(|(memory, log)| Peak { resident: memory * MIB, log: log * MIB });
+        let mut report = Report::default();
+        judge_load(&mut report, &turns, &peaks, Finding::limited).unwrap();
+        let over = report.findings.into_iter().filter(|finding| finding.within == Some(false));
+        over.map(|finding| finding.measure).collect()
+    }
+
+    #[test]
+    fn what_does_not_stay_as_it_is_with_few_sessions_is_over_its_limit() {
+        assert!(over(8_000.0, 84, 64).is_empty());
+        assert_eq!(over(7_900.0, 84, 64), ["renewals, many, beside few"]);
+        assert_eq!(over(8_000.0, 85, 64), ["growth of memory, many"]);
+        assert_eq!(over(8_000.0, 84, 65), ["longest log, many"]);
+    }
+
+    #[test]
+    fn the_slowest_start_is_the_one_that_is_judged() {
+        let [slowest, middle] = started("start", &[10.0, 400.0, 20.0]);
+
+        assert_eq!((slowest.found, middle.found), (400.0, 20.0));
+        assert_eq!(slowest.limited(START).within, Some(false));
+    }
 }
