@@ -1,8 +1,9 @@
 //! What clients call themselves.
 //!
 //! Owns the user agents. Of a crowd: some twenty, as often as a service for people sees them, in full as the browsers send them, and
-//! texts that nobody else has. A session keeps its own; which one follows from its number, so that nobody has to remember it. Of everybody else: one, with which
-//! sessions are opened and renewed, because another browser than before is written down, which is not what a renewal is.
+//! texts that nobody else has. A session keeps its own; which one follows from its number, so that nobody has to remember it. Of
+//! everybody else: one, with which sessions are opened and renewed, because another browser than before is written down, which is not
+//! what a renewal is.
 
 use std::borrow::Cow;
 
