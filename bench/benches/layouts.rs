@@ -107,12 +107,18 @@ const LAYOUTS: [Layout; 22] = [
 
 fn main() {
     // Cargo adds one of its own.
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let only = arguments.iter().position(|argument| argument == "--only").and_then(|at| arguments.get(at + 1));
-    let named: Vec<u32> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let (mut only, mut named) = (None, Vec::new());
+    while let Some(argument) = arguments.next() {
+        if argument == "--only" {
+            only = Some(arguments.next().expect("what --only names"));
+        } else {
+            named.push(argument.parse().expect("a number of sessions"));
+        }
+    }
     let sizes = if named.is_empty() { SIZES.to_vec() } else { named };
     println!("| layout | sessions | CPU | rotations | a session takes | the file |\n|---|---|---|---|---|---|");
-    for layout in LAYOUTS.iter().filter(|layout| only.is_none_or(|part| layout.name.contains(part))) {
+    for layout in LAYOUTS.iter().filter(|layout| only.as_ref().is_none_or(|part| layout.name.contains(part))) {
         for sessions in &sizes {
             measure(layout, *sessions);
         }

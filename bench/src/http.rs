@@ -6,6 +6,8 @@
 
 use anyhow::{Result, bail, ensure};
 
+use crate::browsers;
+
 /// More headers than any answer has.
 const MOST_HEADERS: usize = 32;
 
@@ -88,12 +90,9 @@ pub fn get(request: &mut Vec<u8>, path: &str, access_token: &str) {
     write(request, ["GET", path], Some(access_token), None);
 }
 
-/// What a client calls itself that is nobody's browser.
-const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) latchkey-bench";
-
-/// Writes `POST path` with a JSON body.
+/// Writes `POST path` with a JSON body, from the [usual browser](browsers::USUAL).
 pub fn post(request: &mut Vec<u8>, path: &str, body: &str) {
-    post_as(request, path, USER_AGENT, body);
+    post_as(request, path, browsers::USUAL, body);
 }
 
 /// Writes `POST path` with a JSON body, from a client that calls itself so.
@@ -103,7 +102,7 @@ pub fn post_as(request: &mut Vec<u8>, path: &str, user_agent: &str, body: &str) 
 
 /// Writes a request of this method to this path, with a bearer token and a body of some media type where there are any.
 pub fn write(request: &mut Vec<u8>, to: [&str; 2], bearer: Option<&str>, body: Option<[&str; 2]>) {
-    write_as(request, USER_AGENT, to, bearer, body);
+    write_as(request, browsers::USUAL, to, bearer, body);
 }
 
 /// Where there is a body there may be a session to be opened, which remembers a user agent.

@@ -7,19 +7,17 @@
 //! A token is a pure function of the keys, its session and its generation. So what is kept of a session is its id, its number,
 //! from which its owner's name and browser follow, and its generation: 24 bytes.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::rt::{System, SystemRunner};
 use anyhow::{Result, anyhow, ensure};
-use latchkey::app;
 use latchkey::clock::Clock;
-use latchkey::config::Database;
 use latchkey::lifeline::{self, Deaths, Watch};
-use latchkey::passwords::{Hasher, Password, PasswordHash, Submitted};
-use latchkey::storage::sqlite::Sqlite;
-use latchkey::storage::{EndReason, Fence, Pending, SessionOperation, SessionOutcome, Storage, UserOutcome};
+use latchkey::passwords::PasswordHash;
+use latchkey::storage::{EndReason, Fence, Pending, SessionOperation, SessionOutcome, Storage, Swept, UserOutcome};
 use latchkey::tokens::grant::Grant;
 use latchkey::tokens::principal::{Epoch, UserId};
 use latchkey::tokens::refresh::SessionId;
@@ -27,7 +25,7 @@ use rand::seq::SliceRandom as _;
 
 use crate::browsers;
 use crate::keys::Keys;
-use crate::seed::{PASSWORD, Person, World, create, open};
+use crate::seed::{self, Person, World, create, open};
 
 /// Sessions that share a commit here. Rows of one batch have ids of one millisecond, in any order, and the fuller a batch the more
 /// room their pages have left: 204 bytes for a row that came by itself, 208 where 16 came together, 233 of 64, 244 of 512.
@@ -60,6 +58,9 @@ pub struct Owner {
     pub number: u32,
 }
 
+/// What the client of an account's number calls itself.
+pub type Browser = fn(u32) -> Cow<'static, str>;
+
 /// A world's database, opened by the engine some time ago.
 pub struct Past {
     runner: SystemRunner,
@@ -68,6 +69,8 @@ pub struct Past {
     /// How long ago it is there.
     ago: Duration,
     hash: PasswordHash,
+    /// With which the owner of this number logs in.
+    browser: Browser,
     /// Grants of some sessions, for access tokens.
     grants: Vec<Grant>,
     _watch: (Watch, Deaths),
@@ -78,15 +81,21 @@ impl Past {
     pub fn begin(world: &World, ago: Duration) -> Result<Self> {
         let settings = world.settings()?;
         ensure!(settings.refresh_token_ttl == IDLE, "sessions that live for another time than is reckoned with");
-        let password =
-            Password::parse(&Submitted::new(PASSWORD.to_owned())).map_err(|refusal| anyhow!("{refusal:?}"))?;
-        let hash = Hasher::new(settings.bcrypt_cost).hash(&password)?;
+        let hash = seed::hash(&settings)?;
         let clock = Clock::system();
         clock.step_back(ago);
         let watch = lifeline::watch();
-        let Database::Sqlite(path) = &settings.database;
-        let storage: Arc<dyn Storage> = Arc::new(Sqlite::open(path, app::rules(&settings), &clock, &watch.0)?);
-        Ok(Self { runner: System::new(), storage, clock, ago, hash, grants: Vec::new(), _watch: watch })
+        let storage = seed::engine(&settings, &clock, &watch.0)?;
+        Ok(Self {
+            runner: System::new(),
+            storage,
+            clock,
+            ago,
+            hash,
+            browser: browsers::of,
+            grants: Vec::new(),
+            _watch: watch,
+        })
     }
 
     /// Lets time pass until it is so long ago.
@@ -118,11 +127,11 @@ impl Past {
     pub fn log_in(&mut self, owners: &[Owner], ago: Duration, known: usize) -> Result<Vec<Member>> {
         let mut members = Vec::with_capacity(owners.len());
         let mut grants = Vec::new();
-        let hash = self.hash.clone();
+        let (hash, browser) = (self.hash.clone(), self.browser);
         let ask = |storage: &dyn Storage, batch: &[Owner]| {
             let opened = batch.iter().map(|owner| {
                 let seen = Fence { user: owner.id, epoch: Epoch(1), hash: hash.clone() };
-                open(seen, browsers::of(owner.number))
+                open(seen, &browser(owner.number))
             });
             Ok(storage.sessions(opened.collect()))
         };
@@ -160,26 +169,24 @@ impl Past {
     /// The sweeper works until what ended is forgotten for access tokens, as it is within a day or two; no session is over for so
     /// long by then that it leaves.
     pub fn forget_endings(&mut self) -> Result<()> {
-        let Self { runner, storage, .. } = self;
-        runner.block_on(async {
-            let mut left = storage.revocations().await?.len();
-            while left > 0 {
-                // Each step forgets some, and how many is its own business.
-                for _ in 0..left.div_ceil(1024) {
-                    storage.sweep().await?;
-                }
-                let now = storage.revocations().await?.len();
-                ensure!(now < left, "endings are not forgotten");
-                left = now;
-            }
-            Ok(())
-        })
+        let mut left = self.endings()?;
+        while left > 0 {
+            self.sweep_all()?;
+            let now = self.endings()?;
+            ensure!(now < left, "endings are not forgotten");
+            left = now;
+        }
+        Ok(())
     }
 
-    /// The sweeper goes once through all there is.
-    #[cfg(test)]
+    /// How many are known for access tokens.
+    fn endings(&self) -> Result<usize> {
+        Ok(self.runner.block_on(self.storage.revocations())?.len())
+    }
+
+    /// The sweeper goes once through all sessions that there are.
     pub fn sweep_all(&mut self) -> Result<()> {
-        while matches!(self.runner.block_on(self.storage.sweep())?, latchkey::storage::Swept::Step { .. }) {}
+        while matches!(self.runner.block_on(self.storage.sweep())?, Swept::Step { .. }) {}
         Ok(())
     }
 
@@ -223,9 +230,9 @@ impl Past {
 }
 
 /// So many accounts that registered weeks ago, each with a session of the last days, of which none is over; sorted as their rows
-/// are.
-pub fn crowd(world: &World, count: u32) -> Result<Vec<Member>> {
-    let mut past = Past::begin(world, 40 * DAY)?;
+/// are. Each comes with its own `browser`.
+pub fn crowd(world: &World, count: u32, browser: Browser) -> Result<Vec<Member>> {
+    let mut past = Past { browser, ..Past::begin(world, 40 * DAY)? };
     let owners = past.register(count, 10 * DAY)?;
     past.pass_until(5 * DAY);
     let mut members = past.log_in(&owners, Duration::ZERO, 0)?;
@@ -244,7 +251,7 @@ mod tests {
         let world = World::new(ground.path(), 4, &[]).unwrap();
         let now = Clock::system().now();
 
-        let members = crowd(&world, 100).unwrap();
+        let members = crowd(&world, 100, browsers::of).unwrap();
 
         let ago = |member: &Member| {
             let (seconds, _) = member.session.0.get_timestamp().unwrap().to_unix();
@@ -256,10 +263,22 @@ mod tests {
     }
 
     #[test]
+    fn each_of_a_crowd_comes_with_its_own_browser() {
+        let ground = tempfile::tempdir().unwrap();
+        let world = World::new(ground.path(), 4, &[]).unwrap();
+        crowd(&world, 40, browsers::own).unwrap();
+
+        let connection = crate::reader::open(&world.database()).unwrap();
+        let browsers: u32 = connection.query_row("SELECT count(*) FROM user_agents", [], |row| row.get(0)).unwrap();
+
+        assert_eq!(browsers, 40);
+    }
+
+    #[test]
     fn the_past_ends_today() {
         let ground = tempfile::tempdir().unwrap();
         let world = World::new(ground.path(), 4, &[]).unwrap();
-        crowd(&world, 40).unwrap();
+        crowd(&world, 40, browsers::of).unwrap();
 
         // Times from the future would be refused, and so would those of a server on it.
         assert!(Past::begin(&world, Duration::ZERO).is_ok());

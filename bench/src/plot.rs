@@ -1,12 +1,12 @@
-//! The picture for docs/performance.md: every ratio beside its limit, the latencies of renewals, and what was looked at over sizes
-//! or over time.
+//! The picture for docs/performance.md: everything that has a limit beside it, the latencies of renewals, and what was looked at over
+//! sizes or over time.
 
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
-use crate::report::{Curve, Limit, Report};
+use crate::report::{Curve, Finding, Limit, Report};
 
 /// In pixels.
 const WIDTH: u32 = 1100;
@@ -19,7 +19,7 @@ const LINES: u32 = 280;
 
 /// Draws it into `file`.
 pub fn draw(report: &Report, file: &Path) -> Result<()> {
-    let bars: Vec<Bar> = report.findings.iter().filter_map(Bar::of).collect();
+    let bars = Bar::all(report);
     let pictures = report.pictures();
     let renewals = report.turns.iter().any(|series| series.scenario == "renewal");
     let heights = [
@@ -53,7 +53,17 @@ struct Bar {
 }
 
 impl Bar {
-    fn of(finding: &crate::report::Finding) -> Option<Self> {
+    /// Latchkey's own, and then those beside each peer.
+    fn all(report: &Report) -> Vec<Self> {
+        let own = report.findings.iter().filter_map(|finding| Self::of(finding, finding.measure.clone()));
+        let beside = report.peers.iter().flat_map(|peer| {
+            let words = |finding: &Finding| format!("{}, beside {}", finding.measure, peer.name);
+            peer.findings.iter().filter_map(move |finding| Self::of(finding, words(finding)))
+        });
+        own.chain(beside).collect()
+    }
+
+    fn of(finding: &Finding, measure: String) -> Option<Self> {
         let ratio = finding.ratio.unwrap_or(f64::INFINITY);
         let used = match finding.limit? {
             Limit::AtMost(most) => finding.found / most,
@@ -62,11 +72,7 @@ impl Bar {
             Limit::RatioAtLeast(least) => least / ratio,
             Limit::AtMostTimesOr(times, most) => (finding.found / most).min(ratio / times),
         };
-        Some(Self {
-            words: format!("{}: {}", finding.scenario, finding.measure),
-            used,
-            within: finding.within.unwrap_or(true),
-        })
+        Some(Self { words: format!("{}: {measure}", finding.scenario), used, within: finding.within.unwrap_or(true) })
     }
 }
 
@@ -143,4 +149,26 @@ fn lines(picture: &[&Curve], area: &Area<'_>) -> Drawn {
     }
     chart.configure_series_labels().border_style(BLACK).background_style(WHITE.mix(0.8)).draw()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peers::Description;
+    use crate::report::{Beside, Unit};
+
+    #[test]
+    fn everything_that_has_a_limit_has_a_bar_and_says_beside_whom() {
+        let finding = |measure: &str| Finding::new("login", measure, 1.0, Unit::Milliseconds).beside(2.0);
+        let limited = |measure: &str| finding(measure).limited(Limit::RatioAtMost(1.0));
+        let description = Description::default();
+        let peer = Beside { name: "somebody", description, findings: vec![finding("CPU"), limited("p99")] };
+        let report = Report { findings: vec![limited("p50"), finding("p90")], peers: vec![peer], ..Report::default() };
+
+        let bars = Bar::all(&report);
+
+        let words: Vec<&str> = bars.iter().map(|bar| &*bar.words).collect();
+        assert_eq!(words, ["login: p50", "login: p99, beside somebody"]);
+        assert!(bars.iter().all(|bar| bar.used == 0.5));
+    }
 }

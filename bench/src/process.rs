@@ -31,7 +31,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Server {
     child: Child,
-    group: Group,
+    /// All its processes.
+    pub group: Group,
     /// Where.
     pub address: SocketAddr,
     /// From the start of the process to the line that says so, or to its first answer.
@@ -90,7 +91,7 @@ impl Server {
         self.group.cpu()
     }
 
-    /// Resident memory now, in bytes, of all its processes.
+    /// Resident memory now, in bytes, of all its processes, each with all of its pages.
     pub fn resident(&self) -> Result<u64> {
         self.group.resident()
     }

@@ -13,7 +13,7 @@ use anyhow::{Result, anyhow};
 use latchkey::app;
 use latchkey::clock::Clock;
 use latchkey::config::{Database, Settings};
-use latchkey::lifeline;
+use latchkey::lifeline::{self, Watch};
 use latchkey::passwords::{Hasher, Password, PasswordHash, Submitted};
 use latchkey::storage::sqlite::Sqlite;
 use latchkey::storage::{
@@ -25,13 +25,11 @@ use latchkey::tokens::principal::{Role, Username};
 use latchkey::tokens::refresh::SessionId;
 use tempfile::TempDir;
 
+use crate::browsers;
 use crate::keys::Keys;
 
 /// Everybody's password.
 pub const PASSWORD: &str = "a password of the bench";
-/// What a browser calls itself, as long as they are.
-const USER_AGENT: &str =
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36";
 
 /// A folder with a database, and the settings of those who serve it.
 pub struct World {
@@ -113,9 +111,7 @@ impl World {
     /// Adds so many accounts, each with one session.
     pub fn people(&self, count: usize) -> Result<Vec<Person>> {
         let settings = self.settings()?;
-        let password =
-            Password::parse(&Submitted::new(PASSWORD.to_owned())).map_err(|refusal| anyhow!("{refusal:?}"))?;
-        let hash = Hasher::new(settings.bcrypt_cost).hash(&password)?;
+        let hash = hash(&settings)?;
         let keys = self.keys()?;
         let grants = System::new().block_on(open_sessions(&settings, &hash, count))?;
         grants.iter().map(|grant| keys.person(grant)).collect()
@@ -128,8 +124,7 @@ fn database(directory: &Path) -> PathBuf {
 
 async fn open_sessions(settings: &Settings, hash: &PasswordHash, count: usize) -> Result<Vec<Grant>> {
     let (watch, _deaths) = lifeline::watch();
-    let Database::Sqlite(path) = &settings.database;
-    let storage: Arc<dyn Storage> = Arc::new(Sqlite::open(path, app::rules(settings), &Clock::system(), &watch)?);
+    let storage = engine(settings, &Clock::system(), &watch)?;
     let mut grants = Vec::with_capacity(count);
     let numbers: Vec<usize> = (0..count).collect();
     for batch in numbers.chunks(LARGEST_BATCH) {
@@ -147,6 +142,18 @@ async fn open_sessions(settings: &Settings, hash: &PasswordHash, count: usize) -
     Ok(grants)
 }
 
+/// Of everybody's password.
+pub fn hash(settings: &Settings) -> Result<PasswordHash> {
+    let password = Password::parse(&Submitted::new(PASSWORD.to_owned())).map_err(|refusal| anyhow!("{refusal:?}"))?;
+    Ok(Hasher::new(settings.bcrypt_cost).hash(&password)?)
+}
+
+/// Opens the database of these settings with the service's own engine, at the time of `clock`.
+pub fn engine(settings: &Settings, clock: &Clock, watch: &Watch) -> Result<Arc<dyn Storage>> {
+    let Database::Sqlite(path) = &settings.database;
+    Ok(Arc::new(Sqlite::open(path, app::rules(settings), clock, watch)?))
+}
+
 /// Adds the account of this number.
 pub fn create(number: impl Display, hash: &PasswordHash) -> Result<UserOperation> {
     let username = Username::parse(&name(number))?;
@@ -155,7 +162,7 @@ pub fn create(number: impl Display, hash: &PasswordHash) -> Result<UserOperation
 
 fn open_own(created: UserOutcome) -> Result<SessionOperation> {
     let UserOutcome::Created(account) = created else { return Err(anyhow!("no user was created")) };
-    Ok(open(account.fence(), USER_AGENT))
+    Ok(open(account.fence(), browsers::USUAL))
 }
 
 /// Opens a session for whoever is as they were seen, from this machine.
@@ -172,4 +179,24 @@ pub fn open(seen: Fence, user_agent: &str) -> SessionOperation {
 /// What the account of this number is called.
 pub fn name(number: impl Display) -> String {
     format!("person{number:07}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http;
+
+    #[test]
+    fn a_session_is_seeded_with_the_browser_that_renews_it() {
+        let ground = tempfile::tempdir().unwrap();
+        let world = World::new(ground.path(), 4, &[]).unwrap();
+        world.people(1).unwrap();
+        let mut request = Vec::new();
+        http::post(&mut request, "/api/refresh_token", "{}");
+
+        let connection = rusqlite::Connection::open(world.database()).unwrap();
+        let stored: String = connection.query_row("SELECT text FROM user_agents", [], |row| row.get(0)).unwrap();
+
+        assert!(String::from_utf8(request).unwrap().contains(&format!("\r\nUser-Agent: {stored}\r\n")));
+    }
 }

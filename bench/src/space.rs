@@ -6,22 +6,13 @@
 use std::path::Path;
 
 use anyhow::Result;
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::Row;
 
-/// Tables that are there without a session: accounts, whatever they are kept in, and what is the service's own.
-const NOT_OF_SESSIONS: [&str; 11] = [
-    "clients",
-    "credentials",
-    "known_addresses",
-    "login_failure_rows",
-    "login_failures",
-    "password_hashes",
-    "passwords",
-    "revocations",
-    "schema_migrations",
-    "service",
-    "users",
-];
+use crate::reader;
+
+/// Tables that are there without a session: accounts, attempts to log in, other services, and what is the service's own.
+const NOT_OF_SESSIONS: [&str; 7] =
+    ["clients", "known_addresses", "login_failure_rows", "login_failures", "schema_migrations", "service", "users"];
 
 /// A file, in bytes.
 #[derive(Debug)]
@@ -48,7 +39,7 @@ pub struct Part {
 impl Space {
     /// Looks at every page of the database in `file`.
     pub fn of(file: &Path) -> Result<Self> {
-        let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let connection = reader::open(file)?;
         let pragma = |name| connection.pragma_query_value(None, name, |row| counted(row, 0));
         let page = pragma("page_size")?;
         let mut statement = connection.prepare(
@@ -85,7 +76,10 @@ impl Part {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
+
     use super::*;
+    use crate::seed::World;
 
     #[test]
     fn sessions_pay_for_their_table_its_indexes_and_every_table_that_nobody_knows() {
@@ -108,5 +102,20 @@ mod tests {
         // A page each: three of sessions', two of users' with the one of their names, and the schema's.
         assert_eq!((space.of_sessions(), space.of_others()), (3 * 1024, 3 * 1024));
         assert_eq!((space.file, space.free), (6 * 1024, 0));
+    }
+
+    #[test]
+    fn every_table_that_sessions_do_not_pay_for_is_one_of_the_schemas() {
+        let ground = tempfile::tempdir().unwrap();
+        let world = World::new(ground.path(), 4, &[]).unwrap();
+        world.people(1).unwrap();
+
+        let tables: Vec<String> =
+            Space::of(&world.database()).unwrap().parts.into_iter().map(|part| part.table).collect();
+
+        for table in NOT_OF_SESSIONS {
+            assert!(tables.iter().any(|known| known == table), "{table}");
+        }
+        assert!(tables.iter().any(|known| known == "revocations"));
     }
 }

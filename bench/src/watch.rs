@@ -1,24 +1,25 @@
 //! What servers take while something is done with them.
 //!
 //! Owns the look from beside: memory and the length of the log are read by a thread of its own, several times while a log of the
-//! usual length fills, and what counts is the most that was seen.
+//! usual length fills, and what counts is the most that was seen. A look is two short calls for each server, because it shares the
+//! processors with what is measured; one that fails fails the run, for nothing seen would be nothing grown.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 
-use crate::process::Server;
+use crate::group::Group;
 
 /// How often.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// A server, and its database's file.
+/// A server of one process, and its database's file.
 #[derive(Debug, Clone, Copy)]
 pub struct Watched<'a> {
     /// Whose memory.
-    pub server: &'a Server,
+    pub group: Group,
     /// Beside which its log lies.
     pub database: &'a Path,
 }
@@ -33,9 +34,10 @@ pub struct Peak {
 }
 
 impl Watched<'_> {
-    fn look(&self, peak: &mut Peak) {
-        peak.resident = peak.resident.max(self.server.resident().unwrap_or(0));
-        peak.log = peak.log.max(bytes(&log_of(self.database)));
+    fn look(&self, peak: &mut Peak) -> Result<()> {
+        peak.resident = peak.resident.max(self.group.resident_of_first()?);
+        peak.log = peak.log.max(bytes(&log_of(self.database))?);
+        Ok(())
     }
 }
 
@@ -48,17 +50,18 @@ pub fn watched<T>(servers: &[Watched<'_>], work: impl FnOnce() -> Result<T>) -> 
             loop {
                 // Looked at once more after the end.
                 let last = done.load(Ordering::Acquire);
-                servers.iter().zip(&mut peaks).for_each(|(server, peak)| server.look(peak));
+                servers.iter().zip(&mut peaks).try_for_each(|(server, peak)| server.look(peak))?;
                 if last {
-                    return peaks;
+                    return Ok(peaks);
                 }
                 std::thread::sleep(LOOK);
             }
         });
         let result = work();
         done.store(true, Ordering::Release);
-        let peaks = watch.join().map_err(|_| anyhow!("the watch panicked"))?;
-        Ok((result?, peaks))
+        let peaks: Result<_> = watch.join().map_err(|_| anyhow!("the watch panicked"))?;
+        // A server that is gone fails both, and the work can say why.
+        Ok((result?, peaks?))
     })
 }
 
@@ -69,7 +72,70 @@ pub fn log_of(database: &Path) -> PathBuf {
     name.into()
 }
 
-/// How long a file is; nothing where there is none.
-pub fn bytes(file: &Path) -> u64 {
-    std::fs::metadata(file).map_or(0, |metadata| metadata.len())
+/// How long a file is. Errors: there is none.
+pub fn bytes(file: &Path) -> Result<u64> {
+    let metadata = std::fs::metadata(file).with_context(|| format!("looking at {}", file.display()))?;
+    Ok(metadata.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    /// Stands for a server; it goes with this value.
+    struct Sleeping(Child);
+
+    impl Sleeping {
+        fn start() -> Self {
+            Self(Command::new("sleep").arg("1000").process_group(0).spawn().unwrap())
+        }
+
+        fn group(&self) -> Group {
+            Group::of(&self.0)
+        }
+    }
+
+    impl Drop for Sleeping {
+        fn drop(&mut self) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn the_most_that_was_seen_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("some.db");
+        std::fs::write(log_of(&database), [0; 100]).unwrap();
+        let server = Sleeping::start();
+        let watch = Watched { group: server.group(), database: &database };
+        let mut peak = Peak::default();
+
+        watch.look(&mut peak).unwrap();
+        let resident = std::mem::replace(&mut peak.resident, u64::MAX);
+        std::fs::write(log_of(&database), [0; 10]).unwrap();
+        watch.look(&mut peak).unwrap();
+
+        assert!(resident > 0);
+        assert_eq!((peak.resident, peak.log), (u64::MAX, 100));
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_fails_the_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("some.db");
+        let server = Sleeping::start();
+        let group = server.group();
+        let watch = || watched(&[Watched { group, database: &database }], || Ok(())).map(|((), peaks)| peaks[0].log);
+
+        assert!(watch().unwrap_err().to_string().contains("some.db-wal"));
+        std::fs::write(log_of(&database), [0; 100]).unwrap();
+        assert_eq!(watch().unwrap(), 100);
+        drop(server);
+
+        assert!(watch().unwrap_err().to_string().contains("statm"));
+    }
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::driver::Work;
 use crate::http::{self, Answer};
-use crate::seed::Person;
+use crate::seed::{PASSWORD, Person};
 
 pub use self::lifecycles::Lifecycles;
 pub use self::logins::Logins;
@@ -68,12 +68,50 @@ impl Work for Profiles<'_> {
     }
 }
 
-/// The members of an answer that are looked at.
+/// The members of an answer with tokens that are looked at.
 #[derive(Deserialize)]
 struct Renewed<'answer> {
     access_token: &'answer str,
     refresh_token: &'answer str,
     session_id: SessionId,
+}
+
+impl Renewed<'_> {
+    /// Holds a renewal's refresh token against the session whose token was sent, of this generation: the next generation's number.
+    fn succeeds(&self, session: SessionId, generation: u32) -> Result<u32> {
+        let (id, next) = read(self.refresh_token)?;
+        ensure!(self.session_id == session && id == session, "the tokens of another session");
+        ensure!(next != generation, "a renewal was lost: the successor is the token that was sent");
+        ensure!(next == generation + 1, "a renewal was made twice: a generation is missing");
+        Ok(next)
+    }
+}
+
+/// The members of an error that are looked at.
+#[derive(Deserialize)]
+struct Problem<'answer> {
+    code: &'answer str,
+    reason: Option<&'answer str>,
+}
+
+/// A uniformly random one of so many that `take` takes: those that have a request in flight it does not.
+fn pick(many: usize, mut take: impl FnMut(usize) -> bool) -> usize {
+    loop {
+        let ticket = rand::random_range(0..many);
+        if take(ticket) {
+            return ticket;
+        }
+    }
+}
+
+/// The body that presents a refresh token, to be renewed or to be logged out.
+pub fn presented(refresh_token: &str) -> String {
+    [r#"{"refresh_token":""#, refresh_token, r#""}"#].concat()
+}
+
+/// The body with which somebody logs in who was seeded.
+fn credentials(username: &str) -> String {
+    [r#"{"username":""#, username, r#"","password":""#, PASSWORD, r#""}"#].concat()
 }
 
 /// Session and generation of a refresh token: version (1), key id (1), session (16), generation (4), MAC (32).

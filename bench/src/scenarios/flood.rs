@@ -103,9 +103,10 @@ impl Seen {
         mut flood: Flood<'_>,
         span: Duration,
     ) -> Result<()> {
-        let quiet = others(server, renewals, people, None, span)?;
-        let before = server.resident()?;
-        let watch = [Watched { server, database }];
+        // Both alike, though the first one's peaks are not needed: a look takes time of the same processors.
+        let watch = [Watched { group: server.group, database }];
+        let (quiet, _) = watched(&watch, || others(server, renewals, people, None, span))?;
+        let before = server.group.resident_of_first()?;
         let (flooded, peaks) = watched(&watch, || others(server, renewals, people, Some(&mut flood), span))?;
         let peak = peaks.first().context("nobody was watched")?.resident;
         self.growth_mib = self.growth_mib.max(mebibytes(peak.saturating_sub(before)));

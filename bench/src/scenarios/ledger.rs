@@ -8,11 +8,11 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use latchkey::tokens::refresh::SessionId;
-use rusqlite::{Connection, OpenFlags};
 
 use super::{Plan, Service};
 use crate::driver::Pace;
 use crate::measure::Contender;
+use crate::reader;
 use crate::seed::{Person, World};
 use crate::work::Renewals;
 
@@ -58,7 +58,7 @@ pub(super) fn compare(world: &World, work: &Renewals) -> Result<()> {
 /// Holds a database that nobody serves against the generations that were answered last, in the order of their sessions' ids. Both are
 /// walked through once: there may be millions.
 pub(super) fn hold_against(database: &Path, answered: impl Iterator<Item = (SessionId, u32)>) -> Result<()> {
-    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let connection = reader::open(database)?;
     let mut statement =
         connection.prepare("SELECT id, current_generation FROM sessions WHERE ended_at IS NULL ORDER BY id")?;
     let mut rows = statement.query([])?;
@@ -80,6 +80,8 @@ pub(super) fn hold_against(database: &Path, answered: impl Iterator<Item = (Sess
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
+
     use super::*;
 
     #[test]

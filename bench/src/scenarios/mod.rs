@@ -13,6 +13,7 @@ use crate::driver::{Pace, Stream, Work, drive};
 use crate::http::Answer;
 use crate::process::{self, Server};
 use crate::seed::{Person, World};
+use crate::work::presented;
 
 pub mod flood;
 pub mod idle;
@@ -132,8 +133,7 @@ fn taken_down(server: &Server, person: &Person) -> Result<Answers> {
     let mut profile = Vec::new();
     crate::http::get(&mut profile, "/api/profile", &person.access_token);
     let mut renewal = Vec::new();
-    let body = format!(r#"{{"refresh_token":"{}"}}"#, person.refresh_token);
-    crate::http::post(&mut renewal, "/api/refresh_token", &body);
+    crate::http::post(&mut renewal, "/api/refresh_token", &presented(&person.refresh_token));
     Ok(Answers { profile: fixed(server, profile)?, renewal: fixed(server, renewal)? })
 }
 

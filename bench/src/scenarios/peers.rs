@@ -95,10 +95,12 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
         judge(&|finding, limit| plan.limit(finding, limit), call, &turns, &mut found)?;
         report.turns.extend(turns.iter().flatten().map(|turns| Series::of(call, turns)));
     }
-    let memory = |side: &Side| side.server.resident().map(mebibytes);
+    let memory = |side: &Side| side.server.group.proportional().map(mebibytes);
     let own = memory(sides.first().context("nobody")?)?;
     for (side, mut findings) in sides.iter().zip(found).skip(1) {
-        findings.push(Finding::new("all", "memory at the end", own, Unit::Mebibytes).beside(memory(side)?));
+        findings.push(
+            Finding::new("all", "memory at the end, shared pages in parts", own, Unit::Mebibytes).beside(memory(side)?),
+        );
         let description = side.description.clone();
         report.peers.push(Beside { name: side.peer.name(), description, findings });
     }

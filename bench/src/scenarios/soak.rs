@@ -8,7 +8,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
 
 use super::mixed::Mixed;
@@ -17,6 +16,7 @@ use crate::figures::{mebibytes, median, number};
 use crate::measure::progress;
 use crate::past::{DAY, Past};
 use crate::process::Server;
+use crate::reader;
 use crate::report::{Curve, Finding, Limit, Report, Unit};
 use crate::seed::World;
 use crate::tally::Tally;
@@ -123,14 +123,13 @@ fn soak(
 impl Sample {
     fn take(server: &Server, database: &Path, begun: Instant, tallies: &[Tally]) -> Result<Self> {
         let p99 = |stream: usize| tallies.get(stream).map(|tally| tally.quantile_ms(0.99)).context("no tally");
-        let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let rows: i64 = connection.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0))?;
+        let rows = reader::sessions(&reader::open(database)?)?;
         Ok(Self {
             minutes: begun.elapsed().as_secs_f64() / 60.0,
             memory_mib: mebibytes(server.resident()?),
-            file_mib: mebibytes(bytes(database)),
-            log_mib: mebibytes(bytes(&log_of(database))),
-            rows: number(rows.cast_unsigned()),
+            file_mib: mebibytes(bytes(database)?),
+            log_mib: mebibytes(bytes(&log_of(database))?),
+            rows: number(u64::try_from(rows)?),
             renewals_p99_ms: p99(0)?,
             profiles_p99_ms: p99(1)?,
         })
@@ -211,6 +210,7 @@ mod tests {
             ("filled in the first quarter", |share| if share < 0.25 { 5.0 } else { 30.0 }, 0),
             ("less than four more", |share| 30.0 + 4.0 * share, 0),
             ("one look at something else", |share| if share == 0.9 { 300.0 } else { 30.0 }, 0),
+            ("the last look at something else", |share| if share > 0.97 { 300.0 } else { 30.0 }, 0),
             ("a leak", |share| 30.0 + 12.0 * share, 3),
             ("twice as much at the end", |share| if share < 0.75 { 30.0 } else { 60.0 }, 5),
             ("smaller at the end", |share| 60.0 - 30.0 * share, 0),

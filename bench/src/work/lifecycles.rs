@@ -4,20 +4,12 @@ use std::collections::VecDeque;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use latchkey::tokens::refresh::SessionId;
-use serde::Deserialize;
 
-use super::Renewed;
+use super::{Problem, Renewed, credentials, presented};
 use crate::driver::Work;
 use crate::http::{self, Answer};
 use crate::keys::{Given, Keys};
-use crate::seed::{self, PASSWORD};
-
-/// Of an error.
-#[derive(Deserialize)]
-struct Problem<'answer> {
-    code: &'answer str,
-    reason: Option<&'answer str>,
-}
+use crate::seed;
 
 /// People who log in, renew, and log out or present a spent token, which ends the session as well; then the newest token is refused.
 /// Everybody in turn, one request at a time.
@@ -64,9 +56,9 @@ const FIRST: u32 = 1;
 const SECOND: u32 = 2;
 
 impl<'keys> Lifecycles<'keys> {
-    /// Of the accounts with these numbers.
+    /// Of the accounts with these numbers; those with odd ones begin with a spent token, so that a short run sees both ends.
     pub fn of(numbers: impl Iterator<Item = u32>, keys: &'keys Keys) -> Self {
-        let somebody = |number| Somebody { username: seed::name(number), reuses: false, step: Step::LogIn };
+        let somebody = |number| Somebody { username: seed::name(number), reuses: number % 2 == 1, step: Step::LogIn };
         Self { people: numbers.map(somebody).collect(), asking: None, keys, seen: Seen::default() }
     }
 
@@ -92,12 +84,9 @@ impl Work for Lifecycles<'_> {
     fn ask(&mut self, request: &mut Vec<u8>) -> usize {
         self.asking = self.people.pop_front();
         let Some(somebody) = &self.asking else { return 0 };
-        let presented = |session, generation| format!(r#"{{"refresh_token":"{}"}}"#, self.token(session, generation));
+        let presented = |session, generation| presented(&self.token(session, generation));
         let (path, body) = match somebody.step {
-            Step::LogIn => {
-                let name = &somebody.username;
-                ("/api/login", format!(r#"{{"username":"{name}","password":"{PASSWORD}"}}"#))
-            }
+            Step::LogIn => ("/api/login", credentials(&somebody.username)),
             Step::Renew(session) => ("/api/refresh_token", presented(session, FIRST)),
             Step::End(session) if somebody.reuses => ("/api/refresh_token", presented(session, FIRST)),
             Step::End(session) => ("/api/logout", presented(session, SECOND)),
@@ -198,6 +187,7 @@ mod tests {
         }
 
         assert_eq!((work.seen.logins, work.seen.logouts, work.seen.reuses), (2, 1, 1));
+        assert!(Lifecycles::of([1].into_iter(), &keys).people[0].reuses);
     }
 
     #[test]

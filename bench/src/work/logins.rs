@@ -4,19 +4,12 @@ use std::collections::HashSet;
 
 use anyhow::{Result, ensure};
 use latchkey::tokens::refresh::SessionId;
-use serde::Deserialize;
 
-use super::Renewed;
+use super::{Problem, Renewed, credentials};
 use crate::driver::Work;
 use crate::http::{self, Answer};
 use crate::keys::{Given, Keys};
-use crate::seed::{PASSWORD, Person};
-
-/// Of an error.
-#[derive(Deserialize)]
-struct Problem<'answer> {
-    code: &'answer str,
-}
+use crate::seed::Person;
 
 /// `POST /api/login`, everybody in turn.
 pub struct Logins<'people> {
@@ -48,7 +41,7 @@ impl Work for Logins<'_> {
         let ticket = self.next;
         self.next = (ticket + 1) % self.people.len();
         let name = self.people.get(ticket).map_or("", |person| &person.username);
-        http::post(request, "/api/login", &format!(r#"{{"username":"{name}","password":"{PASSWORD}"}}"#));
+        http::post(request, "/api/login", &credentials(name));
         ticket
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use anyhow::{Context as _, Result, ensure};
 use latchkey::tokens::refresh::SessionId;
 
-use super::{Renewed, read};
+use super::{Renewed, pick, presented};
 use crate::browsers;
 use crate::driver::Work;
 use crate::http::{self, Answer};
@@ -19,13 +19,12 @@ pub struct CrowdRenewals<'keys> {
     members: Vec<Member>,
     in_flight: HashSet<usize>,
     keys: &'keys Keys,
-    body: String,
 }
 
 impl<'keys> CrowdRenewals<'keys> {
     /// Of these sessions, which have what these keys signed.
     pub fn of(members: Vec<Member>, keys: &'keys Keys) -> Self {
-        Self { members, in_flight: HashSet::new(), keys, body: String::new() }
+        Self { members, in_flight: HashSet::new(), keys }
     }
 
     /// How many sessions there are.
@@ -38,29 +37,15 @@ impl<'keys> CrowdRenewals<'keys> {
     pub fn generations(&self) -> impl Iterator<Item = (SessionId, u32)> {
         self.members.iter().map(|member| (member.session, member.generation))
     }
-
-    /// A session to be renewed, uniformly among those that nobody renews right now.
-    fn pick(&mut self) -> usize {
-        loop {
-            let ticket = rand::random_range(0..self.members.len());
-            if self.in_flight.insert(ticket) {
-                return ticket;
-            }
-        }
-    }
 }
 
 impl Work for CrowdRenewals<'_> {
     fn ask(&mut self, request: &mut Vec<u8>) -> usize {
-        let ticket = self.pick();
-        self.body.clear();
+        let ticket = pick(self.members.len(), |ticket| self.in_flight.insert(ticket));
         if let Some(member) = self.members.get(ticket)
             && let Ok(token) = self.keys.refresh_token(member.session, member.generation)
         {
-            for part in [r#"{"refresh_token":""#, token.expose(), r#""}"#] {
-                self.body.push_str(part);
-            }
-            http::post_as(request, "/api/refresh_token", browsers::of(member.number), &self.body);
+            http::post_as(request, "/api/refresh_token", &browsers::of(member.number), &presented(token.expose()));
         }
         ticket
     }
@@ -69,11 +54,7 @@ impl Work for CrowdRenewals<'_> {
         ensure!(answer.status == 200, "a renewal was answered {}", answer.status);
         let renewed: Renewed<'_> = serde_json::from_slice(answer.body)?;
         let member = self.members.get_mut(ticket).context("no such session")?;
-        let next = member.generation + 1;
-        let (id, generation) = read(renewed.refresh_token)?;
-        ensure!(renewed.session_id == member.session && id == member.session, "the tokens of another session");
-        ensure!(generation != member.generation, "a renewal was lost: the successor is the token that was sent");
-        ensure!(generation == next, "a renewal was made twice: a generation is missing");
+        let next = renewed.succeeds(member.session, member.generation)?;
         let successor = self.keys.refresh_token(member.session, next)?;
         ensure!(successor.expose() == renewed.refresh_token, "a successor that the keys do not make");
         self.keys.check_access(&seed::name(member.number), member.session, renewed.access_token)?;

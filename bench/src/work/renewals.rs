@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use latchkey::tokens::refresh::SessionId;
 
-use super::{Renewed, read};
+use super::{Renewed, pick, presented, read};
 use crate::driver::Work;
 use crate::http::{self, Answer};
 use crate::keys::{Given, Keys};
@@ -12,7 +12,6 @@ use crate::seed::Person;
 /// `POST /api/refresh_token`, each on a uniformly random session that has no request in flight.
 pub struct Renewals {
     sessions: Vec<Session>,
-    body: String,
 }
 
 struct Session {
@@ -39,7 +38,7 @@ impl Renewals {
                 in_flight: false,
             })
             .collect();
-        Self { sessions, body: String::new() }
+        Self { sessions }
     }
 
     /// The generation that each session must have in the database once everything is answered.
@@ -59,31 +58,15 @@ impl Renewals {
             })
         })
     }
-
-    /// A session to be renewed, uniformly among those that nobody renews right now.
-    fn pick(&mut self) -> usize {
-        loop {
-            let ticket = rand::random_range(0..self.sessions.len());
-            if let Some(session) = self.sessions.get_mut(ticket)
-                && !session.in_flight
-            {
-                session.in_flight = true;
-                return ticket;
-            }
-        }
-    }
 }
 
 impl Work for Renewals {
     fn ask(&mut self, request: &mut Vec<u8>) -> usize {
-        let ticket = self.pick();
-        self.body.clear();
-        if let Some(session) = self.sessions.get(ticket) {
-            for part in [r#"{"refresh_token":""#, &session.refresh_token, r#""}"#] {
-                self.body.push_str(part);
-            }
-        }
-        http::post(request, "/api/refresh_token", &self.body);
+        let sessions = &mut self.sessions;
+        let free = |session: &mut Session| !std::mem::replace(&mut session.in_flight, true);
+        let ticket = pick(sessions.len(), |ticket| sessions.get_mut(ticket).is_some_and(free));
+        let token = sessions.get(ticket).map_or("", |session| &session.refresh_token);
+        http::post(request, "/api/refresh_token", &presented(token));
         ticket
     }
 
@@ -91,11 +74,7 @@ impl Work for Renewals {
         ensure!(answer.status == 200, "a renewal was answered {}", answer.status);
         let renewed: Renewed<'_> = serde_json::from_slice(answer.body)?;
         let session = self.sessions.get_mut(ticket).context("no such session")?;
-        let (id, generation) = read(renewed.refresh_token)?;
-        ensure!(renewed.session_id == session.id && id == session.id, "the tokens of another session");
-        ensure!(generation != session.generation, "a renewal was lost: the successor is the token that was sent");
-        ensure!(generation == session.generation + 1, "a renewal was made twice: a generation is missing");
-        session.generation = generation;
+        session.generation = renewed.succeeds(session.id, session.generation)?;
         for (held, answered) in
             [(&mut session.refresh_token, renewed.refresh_token), (&mut session.access_token, renewed.access_token)]
         {
@@ -124,7 +103,7 @@ impl Work for FixedRenewals<'_> {
     fn ask(&mut self, request: &mut Vec<u8>) -> usize {
         let ticket = rand::random_range(0..self.people.len());
         let token = self.people.get(ticket).map_or("", |person| &person.refresh_token);
-        http::post(request, "/api/refresh_token", &format!(r#"{{"refresh_token":"{token}"}}"#));
+        http::post(request, "/api/refresh_token", &presented(token));
         ticket
     }
 

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::pick;
 use crate::driver::Work;
 use crate::http::Answer;
 use crate::peers::{Account, Dialect, Tokens};
@@ -86,16 +87,13 @@ impl<'a> Renewing<'a> {
 
 impl Work for Renewing<'_> {
     fn ask(&mut self, request: &mut Vec<u8>) -> usize {
-        loop {
-            let ticket = rand::random_range(0..self.holders.len());
-            if let Some(holder) = self.holders.get_mut(ticket)
-                && !holder.in_flight
-            {
-                holder.in_flight = true;
-                self.dialect.renewal(request, &holder.tokens.refresh);
-                return ticket;
-            }
+        let holders = &mut self.holders;
+        let free = |holder: &mut Holder| !std::mem::replace(&mut holder.in_flight, true);
+        let ticket = pick(holders.len(), |ticket| holders.get_mut(ticket).is_some_and(free));
+        if let Some(holder) = holders.get(ticket) {
+            self.dialect.renewal(request, &holder.tokens.refresh);
         }
+        ticket
     }
 
     fn check(&mut self, ticket: usize, answer: &Answer<'_>) -> Result<()> {

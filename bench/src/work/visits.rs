@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey::tokens::refresh::SessionId;
 use serde::Deserialize;
 
-use super::read;
+use super::{Renewed, presented};
 use crate::driver::Work;
 use crate::http::{self, Answer};
 use crate::keys::{Given, Keys};
@@ -61,12 +61,10 @@ enum Request {
     Renewal,
 }
 
+/// How long the access token of an answer with tokens is good.
 #[derive(Deserialize)]
-struct Renewed<'answer> {
-    access_token: &'answer str,
+struct Lasting {
     expires_in: u64,
-    refresh_token: &'answer str,
-    session_id: SessionId,
 }
 
 #[derive(Deserialize)]
@@ -137,8 +135,7 @@ impl Work for Visits {
         if let Some(session) = self.sessions.get_mut(ticket) {
             if session.renews_at <= Instant::now() {
                 session.asked_for = Some(Request::Renewal);
-                let body = format!(r#"{{"refresh_token":"{}"}}"#, session.refresh_token);
-                http::post(request, "/api/refresh_token", &body);
+                http::post(request, "/api/refresh_token", &presented(&session.refresh_token));
             } else {
                 session.asked_for = Some(Request::Profile);
                 http::get(request, "/api/profile", &session.access_token);
@@ -160,8 +157,9 @@ impl Work for Visits {
             Request::Renewal => {
                 ensure!(answer.status == 200, "a renewal was answered {} under {}", answer.status, session.number);
                 let renewed: Renewed<'_> = serde_json::from_slice(answer.body)?;
+                let Lasting { expires_in } = serde_json::from_slice(answer.body)?;
                 self.seen.refresh.entry(session.number).or_default().accepted += 1;
-                session.take(&renewed, self.renews_before)?;
+                session.take(&renewed, Duration::from_secs(expires_in).saturating_sub(self.renews_before))?;
                 self.seen.access.entry(session.kid.clone()).or_default().signed += 1;
                 self.seen.refresh.entry(session.number).or_default().signed += 1;
             }
@@ -171,16 +169,13 @@ impl Work for Visits {
 }
 
 impl Session {
-    fn take(&mut self, renewed: &Renewed<'_>, renews_before: Duration) -> Result<()> {
-        let (id, generation) = read(renewed.refresh_token)?;
-        ensure!(renewed.session_id == self.id && id == self.id, "the tokens of another session");
-        ensure!(generation == self.generation + 1, "a renewal was lost or made twice");
-        self.generation = generation;
+    fn take(&mut self, renewed: &Renewed<'_>, renews_in: Duration) -> Result<()> {
+        self.generation = renewed.succeeds(self.id, self.generation)?;
         self.number = number(renewed.refresh_token)?;
         renewed.refresh_token.clone_into(&mut self.refresh_token);
         renewed.access_token.clone_into(&mut self.access_token);
         self.kid = kid(renewed.access_token)?;
-        self.renews_at = Instant::now() + Duration::from_secs(renewed.expires_in).saturating_sub(renews_before);
+        self.renews_at = Instant::now() + renews_in;
         Ok(())
     }
 }

@@ -1,0 +1,229 @@
+//! The command line, and what a run is by it.
+//!
+//! Owns what may be asked for, and what is refused: a run that would measure nothing, or for ever.
+//!
+//! arguments -> [`Arguments`] -> scenarios, and the [`Plan`] that they are measured by
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::scenarios::{Binary, Plan, flood};
+
+/// How long `soak` takes in a short run.
+const SMOKE_SOAK: Duration = Duration::from_secs(10);
+
+/// Measures the release binary, which it builds first, and prints one table. Linux only: CPU time and memory are read from
+/// /proc.
+#[derive(Debug, Parser)]
+#[command(
+    name = "latchkey-bench",
+    after_help = "Exit codes: 0 every limit holds, 1 a wrong answer or a failure, 2 wrong argument, 3 over a limit."
+)]
+pub struct Arguments {
+    /// What to measure: where nothing is named, all but what takes long (scale, sweep, soak)
+    pub scenarios: Vec<Scenario>,
+    /// Compare with the peers that `bench/peers/install` put there: this only, and the scenarios that are named
+    #[arg(long)]
+    pub peers: bool,
+    /// Write everything as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Draw the ratios and the latencies
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
+    /// Turns of each contender
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of a turn
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Sessions in the database
+    #[arg(long, default_value_t = 100_000)]
+    sessions: usize,
+    /// Requests in flight in the closed loops
+    #[arg(long, default_value_t = 256)]
+    connections: usize,
+    /// bcrypt's cost
+    #[arg(long, default_value_t = 12)]
+    cost: u32,
+    /// A release binary to measure instead of the one that is built; more are shown beside the first
+    #[arg(long = "binary", value_name = "NAME=PATH", value_parser = binary)]
+    binaries: Vec<Binary>,
+    /// Ten million sessions too, in `scale`: 6 GiB are written, 8 GiB must be free, half an hour to an hour
+    #[arg(long)]
+    big: bool,
+    /// How long `soak` takes
+    #[arg(long, default_value_t = 60.0)]
+    minutes: f64,
+    /// Look at every answer of a short run and at no limit
+    #[arg(long, conflicts_with_all = ["rounds", "seconds", "sessions", "cost", "big", "minutes"])]
+    pub smoke: bool,
+    /// Where it is this program that the bench starts
+    #[command(subcommand)]
+    pub inner: Option<Inner>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// Size, memory, start
+    Idle,
+    /// GET /api/profile beside a bare handler
+    Profile,
+    /// POST /api/refresh_token beside a bare handler, and beside a commit each
+    Renewal,
+    /// POST /api/login beside bcrypt
+    Login,
+    /// Four times too many logins beside renewals and profiles
+    Flood,
+    /// Keys that change under load: not one refused request
+    Rotation,
+    /// Who is logged out wrongly, and which thief stays: no measurement, and not part of all. With --peers: theirs beside it
+    Correctness,
+    /// Renewals, memory, disk and start with ten thousand sessions and a million
+    Scale,
+    /// A million sessions that leave beside renewals and profiles
+    Sweep,
+    /// Renewals and profiles for an hour: what grows
+    Soak,
+}
+
+/// What takes so long that it has to be named, or measures nothing.
+const LONG: [Scenario; 4] = [Scenario::Correctness, Scenario::Scale, Scenario::Sweep, Scenario::Soak];
+
+/// What the bench starts of itself.
+#[derive(Debug, Subcommand)]
+pub enum Inner {
+    /// Become another program, which ends when the bench does
+    #[command(hide = true)]
+    Tied {
+        /// The process id of the bench
+        bench: u32,
+        /// The program and its arguments
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+    /// Kill the servers of a bench that is gone
+    #[command(hide = true)]
+    Guard,
+    /// Answer fixed bytes, which standard input holds
+    #[command(hide = true)]
+    ServeBare,
+    /// Serve as the release binary does, with limits that are not settings
+    #[command(hide = true)]
+    ServeVariant {
+        /// The most operations that may share a commit
+        #[arg(long)]
+        largest_batch: Option<usize>,
+        /// How many verified access tokens each worker remembers
+        #[arg(long)]
+        verified_tokens: Option<usize>,
+    },
+}
+
+impl Arguments {
+    /// How much is measured, with databases below `ground`. Where no binary is named there is none in it yet. Errors: what could not be
+    /// measured, or would not be.
+    pub fn plan(&self, ground: &Path) -> Result<Plan> {
+        let mut plan = Plan {
+            rounds: self.rounds,
+            span: Duration::try_from_secs_f64(self.seconds).context("--seconds")?,
+            sessions: self.sessions,
+            connections: self.connections,
+            cost: self.cost,
+            cores: std::thread::available_parallelism()?.get(),
+            big: self.big,
+            soak: Duration::try_from_secs_f64(self.minutes * 60.0).context("--minutes")?,
+            judged: true,
+            binaries: self.binaries.clone(),
+            ground: ground.to_owned(),
+        };
+        if self.smoke {
+            plan = Plan { rounds: 1, span: Duration::from_secs(1), sessions: 5_000, cost: 10, judged: false, ..plan };
+            plan.soak = SMOKE_SOAK;
+        }
+        ensure!(plan.rounds > 0 && !plan.span.is_zero() && !plan.soak.is_zero(), "no time to measure in");
+        ensure!(plan.connections > 0, "nothing to measure through");
+        // A renewal is of a session that has none in flight: with few of them it would be looked for for long, or for ever.
+        let in_flight = plan.connections.max(flood::CONNECTIONS);
+        ensure!(plan.sessions >= in_flight * 2, "fewer than {} sessions for {in_flight} connections", in_flight * 2);
+        Ok(plan)
+    }
+
+    /// What is measured, in its order. The peers are measured beside what is named, or alone.
+    pub fn chosen(&self) -> Vec<Scenario> {
+        if self.peers && self.scenarios.is_empty() { Vec::new() } else { chosen(&self.scenarios) }
+    }
+
+    /// Whether the peers are measured: with correctness alone beside it, they are those of its table.
+    pub fn measures_peers(&self) -> bool {
+        self.peers && self.scenarios != [Scenario::Correctness]
+    }
+}
+
+/// What is measured of all where these are named, in the order in which it is.
+fn chosen(named: &[Scenario]) -> Vec<Scenario> {
+    let asked = |scenario: &Scenario| match named {
+        [] => !LONG.contains(scenario),
+        named => named.contains(scenario),
+    };
+    Scenario::value_variants().iter().copied().filter(asked).collect()
+}
+
+fn binary(argument: &str) -> Result<Binary> {
+    let (name, path) = argument.split_once('=').context("not NAME=PATH")?;
+    Ok(Binary { name: name.to_owned(), path: fs::canonicalize(path)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(arguments: &[&str]) -> Result<Plan> {
+        let always = ["latchkey-bench", "--binary", "this=/proc/self/exe"];
+        Arguments::try_parse_from(always.iter().chain(arguments))?.plan(Path::new("/"))
+    }
+
+    #[test]
+    fn what_could_not_be_measured_or_would_not_be_is_refused() {
+        assert!(planned(&[]).is_ok());
+        for arguments in [
+            &["--rounds", "0"][..],
+            &["--seconds", "0"],
+            &["--seconds", "inf"],
+            &["--seconds", "-1"],
+            &["--connections", "0"],
+            &["--sessions", "10", "--connections", "1"],
+            &["--sessions", "500"],
+            &["--smoke", "--connections", "2501"],
+            &["--smoke", "--cost", "4"],
+            &["--smoke", "--sessions", "600"],
+            &["--smoke", "--minutes", "1"],
+            &["--smoke", "--big"],
+            &["--minutes", "0"],
+            &["--binary", "nameless"],
+        ] {
+            assert!(planned(arguments).is_err(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_takes_long_is_measured_where_it_is_named_only() {
+        let usual = chosen(&[]);
+
+        assert_eq!(usual.len(), Scenario::value_variants().len() - LONG.len());
+        assert!(LONG.iter().all(|long| !usual.contains(long) && chosen(&[*long]) == [*long]));
+    }
+
+    #[test]
+    fn a_smoke_is_short_and_judges_nothing() {
+        let plan = planned(&["--smoke"]).unwrap();
+
+        assert!(!plan.judged);
+        assert_eq!((plan.rounds, plan.span), (1, Duration::from_secs(1)));
+    }
+}
