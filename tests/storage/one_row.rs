@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::database::{
-    DAY, Database, client, deleting, disabling, ending_all, giving, granted, logout, opening_from, presenting_from,
-    strict_rules, told,
+    DAY, Database, client, creation, deleting, disabling, ending_all, giving, granted, logout, opening_from,
+    presenting_from, strict_rules, told,
 };
 use crate::engine::Engine;
 
@@ -21,6 +21,7 @@ every_engine![
     the_renewal_after_a_role_change_grants_the_new_roles_and_copies_them,
     a_deleted_account_leaves_its_name_in_no_row,
     a_user_who_is_changed_past_the_service_is_another_to_the_next_renewal,
+    a_registration_under_a_name_that_is_taken_changes_nothing,
     a_user_agent_is_stored_once_and_goes_with_the_last_that_names_it,
     what_a_renewal_writes_of_a_user_agent_it_takes_back_where_the_rest_fails,
 ];
@@ -195,15 +196,43 @@ fn a_deleted_account_leaves_its_name_in_no_row(engine: Box<dyn Engine>) {
 fn a_user_who_is_changed_past_the_service_is_another_to_the_next_renewal(engine: Box<dyn Engine>) {
     let db = Database::under(strict_rules(), engine);
     for (name, change, seen) in [
-        ("alice", "UPDATE users SET roles = 'user,admin'", "alice 1 admin"),
-        ("bob", "UPDATE users SET version = 7", "bob 7 user"),
-        ("carol", "UPDATE users SET username = 'Carol'", "Carol 1 user"),
-        ("dave", "UPDATE users SET disabled = 1", "refused: revoked"),
-        ("erin", "UPDATE users SET epoch = 2", "refused: revoked"),
-        ("frank", "DELETE FROM users", "refused: revoked"),
+        ("alice", "UPDATE users SET roles = 'user,admin' WHERE username = 'alice'", "alice 1 admin"),
+        ("bob", "UPDATE users SET version = 7 WHERE username = 'bob'", "bob 7 user"),
+        ("carol", "UPDATE users SET username = 'Carol' WHERE username = 'carol'", "Carol 1 user"),
+        ("dave", "UPDATE users SET disabled = 1 WHERE username = 'dave'", "refused: revoked"),
+        ("erin", "UPDATE users SET epoch = 2 WHERE username = 'erin'", "refused: revoked"),
+        ("frank", "DELETE FROM users WHERE username = 'frank'", "refused: revoked"),
+        ("grace", "UPDATE users SET id = randomblob(16), username_key = 'other' WHERE username = 'grace'", "refused: revoked"),
+        // A REPLACE removes what is in its way, and no DELETE trigger is run for that: the same account, put back as it was
+        // once under another name; another with its name; and one that is given its name or its id.
+        (
+            "heidi",
+            "INSERT OR REPLACE INTO users
+             SELECT id, 'Heidi.2', 'heidi.2', password_hash, roles, disabled, epoch, version, created_at
+             FROM users WHERE username = 'heidi'",
+            "Heidi.2 1 user",
+        ),
+        (
+            "ivan",
+            "INSERT OR REPLACE INTO users SELECT randomblob(16), 'IVAN', username_key, password_hash, roles, 0, epoch, version,
+                                                 created_at
+             FROM users WHERE username = 'ivan'",
+            "refused: revoked",
+        ),
+        (
+            "judy",
+            "UPDATE OR REPLACE users SET username_key = 'judy' WHERE username = 'not-judy'",
+            "refused: revoked",
+        ),
+        (
+            "kim",
+            "UPDATE OR REPLACE users SET id = (SELECT id FROM users WHERE username = 'kim') WHERE username = 'not-kim'",
+            "not-kim 1 user",
+        ),
     ] {
         let session = db.session(&db.account(name)).session;
-        db.engine.sql(&format!("{change} WHERE username = '{name}'"));
+        db.account(&format!("not-{name}"));
+        db.engine.sql(change);
 
         let renewed = db.sessions(vec![presenting_from(session, 1, client("phone"))]);
 
@@ -216,6 +245,18 @@ fn a_user_who_is_changed_past_the_service_is_another_to_the_next_renewal(engine:
         };
         assert_eq!(found, seen, "{change}");
     }
+}
+
+/// What stands in the way of a new row loses its copies before the row is refused.
+fn a_registration_under_a_name_that_is_taken_changes_nothing(engine: Box<dyn Engine>) {
+    let db = Database::on(engine);
+    db.session(&db.account("alice"));
+    let before = db.engine.commits();
+
+    let refused = db.change(creation("ALICE"));
+
+    assert_eq!(refused, "username taken");
+    assert_eq!((db.engine.commits(), db.engine.number(COPIES)), (before, 1));
 }
 
 fn a_user_agent_is_stored_once_and_goes_with_the_last_that_names_it(engine: Box<dyn Engine>) {

@@ -20,6 +20,8 @@ const MARK: KeyRingMark = KeyRingMark { holds_keys: true, changed_at: Some(Times
 pub const BACK_TO_THE_FIRST_SCHEMA: &str = "
     DROP TRIGGER users_change;
     DROP TRIGGER users_go;
+    DROP TRIGGER users_come;
+    DROP TRIGGER users_move;
     CREATE TABLE former_sessions (
         id BLOB NOT NULL PRIMARY KEY, user_id BLOB NOT NULL, epoch INTEGER NOT NULL, current_generation INTEGER NOT NULL,
         parent_generation INTEGER NOT NULL, rotated_at INTEGER, created_at INTEGER NOT NULL, idle_expires_at INTEGER NOT NULL,

@@ -12,7 +12,7 @@ use super::open::OpenError;
 use crate::clock::Clock;
 
 /// Numbered from 1, never changed once released.
-pub(super) const MIGRATIONS: [(&str, &str); 9] = [
+pub(super) const MIGRATIONS: [(&str, &str); 10] = [
     ("0001_initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
     ("0002_live_sessions", include_str!("../../../migrations/sqlite/0002_live_sessions.sql")),
     ("0003_enabled_admins", include_str!("../../../migrations/sqlite/0003_enabled_admins.sql")),
@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: [(&str, &str); 9] = [
     ("0007_session_transport", include_str!("../../../migrations/sqlite/0007_session_transport.sql")),
     ("0008_clients", include_str!("../../../migrations/sqlite/0008_clients.sql")),
     ("0009_one_row", include_str!("../../../migrations/sqlite/0009_one_row.sql")),
+    ("0010_users_in_the_way", include_str!("../../../migrations/sqlite/0010_users_in_the_way.sql")),
 ];
 
 /// Before anything is written: a newer schema is another program's. Answers with the one that was found; 0 is none.
