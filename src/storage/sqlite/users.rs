@@ -188,3 +188,22 @@ pub(super) fn stored_roles(column: ValueRef<'_>) -> Applied<Vec<Role>> {
 pub(super) fn joined(roles: &[Role]) -> String {
     roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::storage::sqlite::open::explained;
+
+    #[test]
+    fn the_copies_of_a_user_are_found_without_a_walk_over_sessions_or_users() {
+        for change in [
+            "UPDATE users SET epoch = epoch + 1, version = version + 1 WHERE id = ?1 RETURNING version",
+            "UPDATE users SET id = ?1, username_key = ?2 WHERE id = ?3",
+            "DELETE FROM users WHERE id = ?1",
+            "INSERT INTO users (id, username, username_key, password_hash, roles, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        ] {
+            let plan = explained(change);
+            let wanted = "SEARCH sessions USING INDEX live_sessions_by_user (user_id=? AND epoch=?)";
+            assert!(plan.contains(wanted) && !plan.contains("SCAN"), "{change}: {plan}");
+        }
+    }
+}
