@@ -263,7 +263,11 @@ pub fn opening(account: &Account) -> SessionOperation {
 }
 
 pub fn opening_from(account: &Account, user_agent: &str) -> SessionOperation {
-    SessionOperation::Open(new_session(account, user_agent))
+    opening_by(account, client(user_agent))
+}
+
+pub fn opening_by(account: &Account, client: Client) -> SessionOperation {
+    SessionOperation::Open(NewSession { client, ..new_session(account, "") })
 }
 
 pub fn new_session(account: &Account, user_agent: &str) -> NewSession {
@@ -279,6 +283,11 @@ pub fn new_session(account: &Account, user_agent: &str) -> NewSession {
 /// A client with this user agent, at the suite's address.
 pub fn client(user_agent: &str) -> Client {
     Client { user_agent: Some(UserAgent::of(user_agent.as_bytes())), ip: Some([192, 0, 2, 1].into()) }
+}
+
+/// A client that says nothing of itself.
+pub fn nameless_client() -> Client {
+    Client { user_agent: None, ..client("") }
 }
 
 /// What is true of the row of a session that such a client opens.

@@ -4,7 +4,7 @@
 //! [`every_engine`], and an engine joins by implementing [`engine::Engine`] and a line in that macro.
 //!
 //! - [`users`], [`sessions`], [`rotation`]: what the operations do, and what they leave alone
-//! - [`one_row`]: what a renewal reads is what its user is
+//! - [`one_row`], [`one_row_histories`]: what a renewal reads is what its user is, whatever was done before
 //! - [`renewable`]: what a token would be granted for
 //! - [`session_limit`]: how many a user may have
 //! - [`transport`]: how its client is given refresh tokens is remembered
@@ -56,6 +56,7 @@ mod failing_statements;
 mod imports;
 mod listing;
 mod one_row;
+mod one_row_histories;
 mod others;
 mod own_deletion;
 mod renewable;

@@ -10,7 +10,10 @@ use latchkey::lifeline;
 use latchkey::storage::KeyRingMark;
 use latchkey::storage::sqlite::Sqlite;
 
-use crate::database::{Database, creation_of_bytes, logout, told, usual_rules};
+use crate::database::{
+    Database, creation_of_bytes, deleting, ending_all, granted, logout, nameless_client, opening_by, told, usual_rules,
+};
+use crate::one_row::WRONG;
 use crate::sqlite::SqliteEngine;
 
 /// Of a ring with keys.
@@ -20,6 +23,8 @@ const MARK: KeyRingMark = KeyRingMark { holds_keys: true, changed_at: Some(Times
 pub const BACK_TO_THE_FIRST_SCHEMA: &str = "
     DROP TRIGGER users_change;
     DROP TRIGGER users_go;
+    DROP TRIGGER users_come;
+    DROP TRIGGER users_move;
     CREATE TABLE former_sessions (
         id BLOB NOT NULL PRIMARY KEY, user_id BLOB NOT NULL, epoch INTEGER NOT NULL, current_generation INTEGER NOT NULL,
         parent_generation INTEGER NOT NULL, rotated_at INTEGER, created_at INTEGER NOT NULL, idle_expires_at INTEGER NOT NULL,
@@ -45,6 +50,12 @@ pub const BACK_TO_THE_FIRST_SCHEMA: &str = "
     DROP TABLE clients;
     CREATE INDEX sessions_by_user ON sessions (user_id);
     DELETE FROM schema_migrations WHERE number > 1";
+
+/// Takes back what the last migration did.
+const BACK_TO_THE_FIRST_TRIGGERS: &str = "
+    DROP TRIGGER users_come;
+    DROP TRIGGER users_move;
+    DELETE FROM schema_migrations WHERE number = 10";
 
 #[test]
 fn the_files_and_their_directory_are_their_owners_alone() {
@@ -105,21 +116,59 @@ fn a_migration_that_was_changed_after_it_was_applied_is_refused() {
 #[test]
 fn a_database_of_the_first_schema_is_brought_up_to_date_with_all_that_is_in_it() {
     let db = Database::on(Box::new(SqliteEngine::fresh()));
-    let alice = db.account("alice");
-    let session = db.session(&alice).session;
+    let [alice, bob, carol, dave] = ["alice", "bob", "carol", "dave"].map(|name| db.account(name));
+    let [session, of_one_text, out] = [(); 3].map(|()| db.session(&alice).session);
+    let nameless = granted(db.sessions(vec![opening_by(&alice, nameless_client())])).session;
+    let [older, locked, deleted] = [&bob, &carol, &dave].map(|account| db.session(account).session);
+    db.sessions(vec![logout(out)]);
+    db.change(ending_all(bob.principal.id));
+    db.change(deleting(dave.principal.id));
+    // With the epoch as it was: nothing but this says that the session is over.
+    db.engine.sql("UPDATE users SET disabled = 1 WHERE username = 'carol'");
     db.close();
     db.engine.sql(BACK_TO_THE_FIRST_SCHEMA);
 
     let clock = db.clock.clone();
     let db = db.reopened(clock);
 
-    assert_eq!(db.live(&alice).len(), 1);
-    assert_eq!(db.engine.text("SELECT text || sessions FROM user_agents").as_deref(), Some("phone1"));
-    assert_eq!(db.engine.text("SELECT username || roles FROM sessions").as_deref(), Some("aliceuser"));
-    assert_eq!(db.present(session, 1), "granted 2");
-    assert_eq!(db.engine.number("SELECT transport FROM sessions"), 0, "its client keeps its tokens itself");
+    assert_eq!(WRONG.map(|wrong| db.engine.number(wrong)), [0; 3]);
+    assert_eq!(db.live(&alice).len(), 3);
+    assert_eq!(db.engine.text("SELECT text || sessions FROM user_agents").as_deref(), Some("phone6"));
+    let copies = "SELECT group_concat(username || user_version || roles) FROM sessions";
+    assert_eq!(db.engine.text(copies).as_deref(), Some("alice1user,alice1user,alice1user"));
+    for session in [session, of_one_text, nameless] {
+        assert_eq!(db.present(session, 1), "granted 2");
+    }
+    for session in [out, older, locked, deleted] {
+        assert_eq!(db.present(session, 1), "refused: revoked");
+    }
+    assert_eq!(
+        db.engine.number("SELECT sum(transport) FROM sessions"),
+        0,
+        "their clients keep their tokens themselves"
+    );
     let index = |name| db.engine.number(&format!("SELECT count(*) FROM sqlite_schema WHERE name = '{name}'"));
     assert_eq!((index("sessions_by_user"), index("live_sessions_by_user")), (0, 1));
+}
+
+#[test]
+fn a_copy_that_was_left_behind_before_all_triggers_were_there_is_taken_away() {
+    let db = Database::on(Box::new(SqliteEngine::fresh()));
+    let [stale, right] = ["alice", "bob"].map(|name| db.session(&db.account(name)).session);
+    db.close();
+    db.engine.sql(BACK_TO_THE_FIRST_TRIGGERS);
+    db.engine.sql(
+        "INSERT OR REPLACE INTO users SELECT id, username, username_key, password_hash, roles, 1, epoch, version, created_at
+         FROM users WHERE username = 'alice'",
+    );
+    assert_eq!(db.engine.number(WRONG[0]), 1);
+
+    let clock = db.clock.clone();
+    let db = db.reopened(clock);
+
+    assert_eq!(WRONG.map(|wrong| db.engine.number(wrong)), [0; 3]);
+    assert_eq!(db.engine.text("SELECT group_concat(username) FROM sessions").as_deref(), Some("bob"));
+    assert_eq!((db.present(stale, 1), db.present(right, 1)), ("refused: revoked".to_owned(), "granted 2".to_owned()));
 }
 
 #[test]

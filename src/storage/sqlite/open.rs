@@ -291,10 +291,11 @@ fn sync_directory(directory: &Path) -> Result<(), OpenError> {
     synced.map_err(|source| OpenError::Io { what: "syncing the database's directory", source })
 }
 
-/// How SQLite would go about a query on today's schema, in its words.
+/// How SQLite would go about a statement on today's schema and what its triggers do, in its words.
 #[cfg(test)]
 pub(super) fn explained(query: &str) -> String {
     let mut connection = Connection::open_in_memory().unwrap();
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRIGGER_EQP, true).unwrap();
     migrate(&mut connection, &Clock::system()).unwrap();
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
     let nothing = vec![rusqlite::types::Null; statement.parameter_count()];

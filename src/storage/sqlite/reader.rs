@@ -85,17 +85,18 @@ impl Reads {
         let (reply, answer) = oneshot::channel();
         let sent = self.0.send(Ask::Read(Box::new(move |connection, now| {
             let mut flow = ControlFlow::Continue(());
-            let done = read(connection, now).map_err(|refusal| match refusal {
-                Refusal::Domain(error) => error,
-                Refusal::Sql(error) | Refusal::Inseparable(error) => {
-                    let failure = BatchFailure::statement(error);
-                    tracing::error!(fatal = failure.fatal, "a read failed: {}", failure.error);
-                    if failure.fatal {
-                        flow = ControlFlow::Break(());
+            let done =
+                as_of_one_commit(connection, |connection| read(connection, now)).map_err(|refusal| match refusal {
+                    Refusal::Domain(error) => error,
+                    Refusal::Sql(error) | Refusal::Inseparable(error) => {
+                        let failure = BatchFailure::statement(error);
+                        tracing::error!(fatal = failure.fatal, "a read failed: {}", failure.error);
+                        if failure.fatal {
+                            flow = ControlFlow::Break(());
+                        }
+                        Error::Unavailable
                     }
-                    Error::Unavailable
-                }
-            });
+                });
             // Whoever asked may have gone.
             reply.send(done).ok();
             flow
@@ -108,6 +109,13 @@ impl Reads {
     }
 }
 
+/// However many statements a read is made of, they see the same commit: not the session of one and the user of a later one.
+fn as_of_one_commit<T>(connection: &Connection, read: impl FnOnce(&Connection) -> Applied<T>) -> Applied<T> {
+    // Rolled back when it is dropped, in which there is nothing to lose.
+    let _transaction = connection.unchecked_transaction()?;
+    read(connection)
+}
+
 fn serve(connection: &Connection, clock: &Clock, queue: &mpsc::Receiver<Ask>, mut lifeline: Lifeline) {
     while let Ok(Ask::Read(read)) = queue.recv() {
         if read(connection, clock.now()).is_break() {
@@ -115,4 +123,34 @@ fn serve(connection: &Connection, clock: &Clock, queue: &mpsc::Receiver<Ask>, mu
         }
     }
     lifeline.retire();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifeline;
+
+    #[test]
+    fn what_is_committed_in_the_middle_of_a_read_is_seen_by_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("latchkey.db");
+        let writer = Connection::open(&path).unwrap();
+        open::configure(&writer).unwrap();
+        writer.execute_batch("CREATE TABLE notes (of INTEGER); INSERT INTO notes VALUES (1)").unwrap();
+        let (watch, _deaths) = lifeline::watch();
+        let reader = Reader::start(&path, &Clock::system(), &watch).unwrap();
+        let note =
+            |connection: &Connection| connection.query_row("SELECT of FROM notes", [], |row| row.get::<_, i64>(0));
+
+        let first = reader.reads().run(move |connection, _| {
+            let before = note(connection)?;
+            writer.execute("UPDATE notes SET of = 2", [])?;
+            Ok((before, note(connection)?))
+        });
+        let next = reader.reads().run(move |connection, _| Ok(note(connection)?));
+
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert_eq!(runtime.block_on(first).unwrap(), (1, 1));
+        assert_eq!(runtime.block_on(next).unwrap(), 2);
+    }
 }

@@ -1,4 +1,4 @@
-//! What clients call themselves, each text once.
+//! What clients call themselves: a row for each text, however many sessions name it (and a second time in its index).
 //!
 //! Owns one rule: a text is stored for as long as a session names it. Sessions come and go in several places; the database itself
 //! counts them (`migrations/sqlite/0009_one_row.sql`), and removes a text with the last.

@@ -42,13 +42,15 @@ impl Operation for UserOperation {
     }
 }
 
+/// One transaction at a time: whoever has the name is seen here. A conflict would come too late: a trigger runs before it, and
+/// takes the copies of whoever is in the way (docs/adr/0016).
 fn create(unit: &Unit<'_>, new: &NewUser) -> Applied<Account> {
     let id = UserId(new_id(unit.now));
     let added = unit
         .connection
         .prepare_cached(
             "INSERT INTO users (id, username, username_key, password_hash, roles, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (username_key) DO NOTHING",
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM users WHERE username_key = ?3)",
         )?
         .execute(params![
             id.0,
@@ -123,7 +125,8 @@ fn delete_own(unit: &mut Unit<'_>, seen: &Fence, asked_by: SessionId) -> Applied
     Ok(UserOutcome::AllEnded { transport })
 }
 
-/// Raises both counters, which ends every session and access token of the user in one write to the user's own row.
+/// Raises both counters, which ends every session and access token of the user in one statement: its trigger takes the copies of
+/// the user in their sessions' rows away.
 pub(super) fn end_all(unit: &mut Unit<'_>, user: UserId) -> Applied<()> {
     let version = unit
         .connection
@@ -184,4 +187,23 @@ pub(super) fn stored_roles(column: ValueRef<'_>) -> Applied<Vec<Role>> {
 /// Roles as the column has them.
 pub(super) fn joined(roles: &[Role]) -> String {
     roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::storage::sqlite::open::explained;
+
+    #[test]
+    fn the_copies_of_a_user_are_found_without_a_walk_over_sessions_or_users() {
+        for change in [
+            "UPDATE users SET epoch = epoch + 1, version = version + 1 WHERE id = ?1 RETURNING version",
+            "UPDATE users SET id = ?1, username_key = ?2 WHERE id = ?3",
+            "DELETE FROM users WHERE id = ?1",
+            "INSERT INTO users (id, username, username_key, password_hash, roles, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        ] {
+            let plan = explained(change);
+            let wanted = "SEARCH sessions USING INDEX live_sessions_by_user (user_id=? AND epoch=?)";
+            assert!(plan.contains(wanted) && !plan.contains("SCAN"), "{change}: {plan}");
+        }
+    }
 }
