@@ -206,7 +206,8 @@ pub(super) fn note_alive(connection: &Connection, rules: &Rules, now: Timestamp)
         .map(|_| ())
 }
 
-fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+/// Runs a statement without values, which is kept prepared.
+pub(super) fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(|_| ())
 }
 

@@ -7,7 +7,7 @@
 //!
 //! `migrations/sqlite` -> [`migrate`] -> today's schema
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aws_lc_rs::digest;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -71,13 +71,16 @@ fn sorting_in_a_file<T>(
     connection: &mut Connection,
     run: impl FnOnce(&mut Connection) -> Result<T, OpenError>,
 ) -> Result<T, OpenError> {
-    let before: i64 = connection.pragma_query_value(None, "temp_store", |row| row.get(0))?;
-    let file = connection.path().map(PathBuf::from);
     // Beside the database, where a copy of the table must find room anyway: what SQLite would choose, /var/tmp or /tmp, is memory
     // on some machines, and not there in some containers. Of the process; no other connection puts anything into a file.
-    if let Some(directory) = file.as_deref().and_then(Path::parent).and_then(Path::to_str) {
-        connection.pragma_update(None, "temp_store_directory", directory)?;
+    let directory =
+        connection.path().and_then(|file| Path::new(file).parent()).and_then(Path::to_str).map(str::to_owned);
+    let is_set = |directory| connection.pragma_update(None, "temp_store_directory", directory).is_ok();
+    // A folder that SQLite will not have, because nobody may write into it: then as ever.
+    if !directory.is_some_and(is_set) {
+        return run(connection);
     }
+    let before: i64 = connection.pragma_query_value(None, "temp_store", |row| row.get(0))?;
     // Refused inside a transaction, so it is not the texts that can ask for it.
     connection.pragma_update(None, "temp_store", "FILE")?;
     let done = run(connection);

@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
-use super::batch::{Applied, BatchFailure, Refusal};
+use super::batch::{self, Applied, BatchFailure, Refusal};
 use super::open::{self, OpenError};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
@@ -85,18 +85,22 @@ impl Reads {
         let (reply, answer) = oneshot::channel();
         let sent = self.0.send(Ask::Read(Box::new(move |connection, now| {
             let mut flow = ControlFlow::Continue(());
-            let done =
-                as_of_one_commit(connection, |connection| read(connection, now)).map_err(|refusal| match refusal {
-                    Refusal::Domain(error) => error,
-                    Refusal::Sql(error) | Refusal::Inseparable(error) => {
-                        let failure = BatchFailure::statement(error);
-                        tracing::error!(fatal = failure.fatal, "a read failed: {}", failure.error);
-                        if failure.fatal {
-                            flow = ControlFlow::Break(());
-                        }
-                        Error::Unavailable
+            let done = as_of_one_commit(connection, |connection| read(connection, now));
+            if !connection.is_autocommit() {
+                // Every later read would be of this commit, or fail.
+                flow = ControlFlow::Break(());
+            }
+            let done = done.map_err(|refusal| match refusal {
+                Refusal::Domain(error) => error,
+                Refusal::Sql(error) | Refusal::Inseparable(error) => {
+                    let failure = BatchFailure::statement(error);
+                    tracing::error!(fatal = failure.fatal, "a read failed: {}", failure.error);
+                    if failure.fatal {
+                        flow = ControlFlow::Break(());
                     }
-                });
+                    Error::Unavailable
+                }
+            });
             // Whoever asked may have gone.
             reply.send(done).ok();
             flow
@@ -111,9 +115,13 @@ impl Reads {
 
 /// However many statements a read is made of, they see the same commit: not the session of one and the user of a later one.
 fn as_of_one_commit<T>(connection: &Connection, read: impl FnOnce(&Connection) -> Applied<T>) -> Applied<T> {
-    // Rolled back when it is dropped, in which there is nothing to lose.
-    let _transaction = connection.unchecked_transaction()?;
-    read(connection)
+    batch::execute(connection, "BEGIN")?;
+    let done = read(connection);
+    // There is nothing to lose; SQLite ends it by itself where the file fails.
+    if !connection.is_autocommit() {
+        batch::execute(connection, "ROLLBACK")?;
+    }
+    done
 }
 
 fn serve(connection: &Connection, clock: &Clock, queue: &mpsc::Receiver<Ask>, mut lifeline: Lifeline) {
