@@ -4,14 +4,17 @@
 //! Whatever arrives while a commit is syncing joins the next, so that durability costs almost nothing under load and one
 //! fsync when idle. No timer. Written once, for both stores and for every engine.
 //!
+//! No task waits for a commit: the reply that actix made for a message is answered straight from the batch.
+//!
 //! operation -> [`commit`] -> open batch -> storage -> endings published -> every waiting reply
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
-use futures_util::future::{BoxFuture, FutureExt as _};
-use tokio::sync::oneshot;
+use actix::dev::{MessageResponse, OneshotSender};
+use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Message, WrapFuture as _};
 
 use crate::error::{Error, Result};
 use crate::storage::{Committed, Pending};
@@ -41,11 +44,41 @@ pub struct GroupCommit<Operation, Outcome> {
     /// The most operations of one batch.
     largest: usize,
     operations: Vec<Operation>,
-    replies: Vec<Reply<Outcome>>,
+    replies: Vec<Waiting<Outcome>>,
     in_flight: bool,
 }
 
-type Reply<Outcome> = oneshot::Sender<Result<Outcome>>;
+type Reply<Outcome> = OneshotSender<Result<Outcome>>;
+
+/// Where a batch finds the reply. It is there as soon as the handler that joined the batch has returned, and the batch comes back
+/// after that at the earliest; nobody waits where none comes.
+type Waiting<Outcome> = Rc<Cell<Option<Reply<Outcome>>>>;
+
+/// A handler's answer: what becomes of the operation is sent to whoever sent the message, after the commit.
+#[must_use = "whoever sent the message is told that nobody answers"]
+pub struct Answer<Outcome>(Result<Waiting<Outcome>>);
+
+impl<Outcome> Answer<Outcome> {
+    fn goes_to(self, reply: Option<Reply<Outcome>>) {
+        match (self.0, reply) {
+            (Ok(waiting), reply) => waiting.set(reply),
+            // Whoever asked may have gone.
+            (Err(error), Some(reply)) => drop(reply.send(Err(error))),
+            (Err(_), None) => {}
+        }
+    }
+}
+
+impl<A, M, Outcome> MessageResponse<A, M> for Answer<Outcome>
+where
+    A: Actor,
+    M: Message<Result = Result<Outcome>>,
+    Outcome: 'static,
+{
+    fn handle(self, _: &mut A::Context, reply: Option<OneshotSender<M::Result>>) {
+        self.goes_to(reply);
+    }
+}
 
 impl<Operation, Outcome> GroupCommit<Operation, Outcome> {
     /// Batches of at most `largest` operations go to `apply`; what they ended goes to `revocations` before anybody is
@@ -60,7 +93,7 @@ impl<Operation, Outcome> GroupCommit<Operation, Outcome> {
     }
 
     /// Takes the oldest waiting operations, at most a batch of them.
-    fn take_batch(&mut self) -> Option<(Pending<Outcome>, Vec<Reply<Outcome>>)> {
+    fn take_batch(&mut self) -> Option<(Pending<Outcome>, Vec<Waiting<Outcome>>)> {
         let size = self.operations.len().min(self.largest);
         self.in_flight = size > 0;
         self.in_flight.then(|| {
@@ -69,18 +102,18 @@ impl<Operation, Outcome> GroupCommit<Operation, Outcome> {
         })
     }
 
-    fn deliver(&self, result: Result<Committed<Outcome>>, replies: Vec<Reply<Outcome>>) {
+    fn deliver(&self, result: Result<Committed<Outcome>>, replies: Vec<Waiting<Outcome>>) {
         match result {
             Ok(committed) => {
                 committed.revocations.into_iter().for_each(|revocation| self.revocations.publish(revocation));
-                for (reply, outcome) in replies.into_iter().zip(committed.outcomes) {
+                for (waiting, outcome) in replies.into_iter().zip(committed.outcomes) {
                     // A client that hung up; the commit stands.
-                    reply.send(outcome).ok();
+                    waiting.take().map(|reply| reply.send(outcome));
                 }
             }
             Err(error) => {
-                for reply in replies {
-                    reply.send(Err(error.clone())).ok();
+                for waiting in replies {
+                    waiting.take().map(|reply| reply.send(Err(error.clone())));
                 }
             }
         }
@@ -90,23 +123,23 @@ impl<Operation, Outcome> GroupCommit<Operation, Outcome> {
 /// Lets an operation join the open batch, and answers after its commit.
 ///
 /// Errors: the operation's own; [`Error::Overloaded`] where too many wait already; [`Error::Unavailable`] where the
-/// batch failed or the actor went meanwhile.
+/// batch failed. Where the actor goes meanwhile, the reply goes with it.
 pub fn commit<A: SharesCommits>(
     actor: &mut A,
     context: &mut Context<A>,
     operation: A::Operation,
-) -> BoxFuture<'static, Result<A::Outcome>> {
+) -> Answer<A::Outcome> {
     let group = actor.group();
     if group.operations.len() >= MOST_WAITING {
-        return async { Err(Error::Overloaded { retry_after: RETRY_AFTER }) }.boxed();
+        return Answer(Err(Error::Overloaded { retry_after: RETRY_AFTER }));
     }
-    let (reply, answer) = oneshot::channel();
+    let waiting = Waiting::default();
     group.operations.push(operation);
-    group.replies.push(reply);
+    group.replies.push(Rc::clone(&waiting));
     if !group.in_flight {
         submit(actor, context);
     }
-    async { answer.await.unwrap_or(Err(Error::Unavailable)) }.boxed()
+    Answer(Ok(waiting))
 }
 
 fn submit<A: SharesCommits>(actor: &mut A, context: &mut Context<A>) {

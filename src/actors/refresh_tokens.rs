@@ -11,7 +11,7 @@ use actix::{Actor, Addr, ArbiterHandle, Context, Handler, Message, ResponseFutur
 use futures_util::FutureExt as _;
 
 use super::ask;
-use super::group_commit::{GroupCommit, SharesCommits, commit};
+use super::group_commit::{Answer, GroupCommit, SharesCommits, commit};
 use crate::clients::Clients;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
@@ -204,7 +204,7 @@ struct Rotate {
 }
 
 impl Handler<Rotate> for RefreshTokens {
-    type Result = ResponseFuture<Result<SessionOutcome>>;
+    type Result = Answer<SessionOutcome>;
 
     fn handle(&mut self, Rotate { presented, client }: Rotate, context: &mut Self::Context) -> Self::Result {
         // Asked here and not by whoever sent it: requests must be decided in the order of the times at which they asked, or
@@ -220,7 +220,7 @@ impl Handler<Rotate> for RefreshTokens {
 struct Apply(SessionOperation);
 
 impl Handler<Apply> for RefreshTokens {
-    type Result = ResponseFuture<Result<SessionOutcome>>;
+    type Result = Answer<SessionOutcome>;
 
     fn handle(&mut self, Apply(operation): Apply, context: &mut Self::Context) -> Self::Result {
         commit(self, context, operation)

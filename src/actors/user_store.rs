@@ -9,7 +9,7 @@ use actix::{Actor, Addr, ArbiterHandle, Context, Handler, Message, ResponseFutur
 use futures_util::FutureExt as _;
 
 use super::ask;
-use super::group_commit::{GroupCommit, SharesCommits, commit};
+use super::group_commit::{Answer, GroupCommit, SharesCommits, commit};
 use crate::error::{Error, Result};
 use crate::lifeline::{Lifeline, Watch};
 use crate::storage::{
@@ -195,7 +195,7 @@ impl Users {
 struct Apply(UserOperation);
 
 impl Handler<Apply> for UserStore {
-    type Result = ResponseFuture<Result<UserOutcome>>;
+    type Result = Answer<UserOutcome>;
 
     fn handle(&mut self, Apply(operation): Apply, context: &mut Self::Context) -> Self::Result {
         commit(self, context, operation)

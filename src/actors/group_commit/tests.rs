@@ -6,8 +6,9 @@ use std::task::{Context as PollContext, Poll, Wake, Waker};
 
 use actix::dev::MessageResult;
 use actix::{ActorContext as _, Addr, Handler, Message};
-use futures_util::future;
+use futures_util::future::{self, BoxFuture, FutureExt as _};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::*;
@@ -33,18 +34,23 @@ impl SharesCommits for Counter {
     }
 }
 
-type Answer = BoxFuture<'static, Result<usize>>;
+type Coming = BoxFuture<'static, Result<usize>>;
 
 /// Operations that arrive together; answered, as soon as all of them joined a batch, with their answers to come.
 #[derive(Message)]
-#[rtype(result = "Vec<Answer>")]
+#[rtype(result = "Vec<Coming>")]
 struct Arrive(Vec<usize>);
 
 impl Handler<Arrive> for Counter {
     type Result = MessageResult<Arrive>;
 
     fn handle(&mut self, Arrive(operations): Arrive, context: &mut Self::Context) -> Self::Result {
-        MessageResult(operations.into_iter().map(|operation| commit(self, context, operation)).collect())
+        let answers = operations.into_iter().map(|operation| {
+            let (reply, answer) = oneshot::channel();
+            commit(self, context, operation).goes_to(Some(reply));
+            async { answer.await.unwrap_or(Err(Error::Unavailable)) }.boxed()
+        });
+        MessageResult(answers.collect())
     }
 }
 
@@ -98,7 +104,7 @@ impl Bench {
         Self { actor, batches, revocations }
     }
 
-    async fn arrive(&self, operations: impl IntoIterator<Item = usize>) -> Vec<Answer> {
+    async fn arrive(&self, operations: impl IntoIterator<Item = usize>) -> Vec<Coming> {
         self.actor.send(Arrive(operations.into_iter().collect())).await.unwrap()
     }
 
@@ -113,7 +119,7 @@ impl Bench {
     }
 }
 
-async fn all(answers: Vec<Answer>) -> Vec<Result<usize>> {
+async fn all(answers: Vec<Coming>) -> Vec<Result<usize>> {
     surely(future::join_all(answers)).await
 }
 
