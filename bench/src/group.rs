@@ -50,7 +50,8 @@ impl Group {
     }
 
     /// Resident memory of the process that began it, in bytes: all there is of a service of one process. One short file is read, so
-    /// it may be looked at often; the system adds it up from a counter for each processor, and it may be off by some 100 KiB.
+    /// it may be looked at often; the system adds it up from counters of each processor, and it may be off by some 100 KiB for
+    /// each, so that it is good for machines with few.
     pub fn resident_of_first(self) -> Result<u64> {
         let statm = format!("/proc/{}/statm", self.0.as_raw_nonzero());
         let statm = fs::read_to_string(&statm).with_context(|| format!("reading {statm}"))?;
@@ -212,12 +213,14 @@ mod tests {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let said = std::io::BufReader::new(leader.stdout.take().unwrap()).lines().take(2);
-        assert_eq!(said.count(), 2);
+        let mut said = std::io::BufReader::new(leader.stdout.take().unwrap()).lines();
+        assert_eq!(said.by_ref().take(2).count(), 2);
         let group = Group::of(&leader);
 
         let sums = [group.resident_of_first(), group.proportional(), group.resident()].map(Result::unwrap);
         group.kill();
+        // Closed by both: a process that ends lets go of its memory before it does of its files.
+        assert!(said.next().is_none());
         // Until it is waited for it is there, without memory.
         let zombie = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
         rustix::process::waitid(rustix::process::WaitId::Pid(group.0), zombie).unwrap();

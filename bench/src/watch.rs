@@ -80,8 +80,9 @@ pub fn bytes(file: &Path) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
     use std::os::unix::process::CommandExt as _;
-    use std::process::{Child, Command};
+    use std::process::{Child, Command, Stdio};
 
     use super::*;
 
@@ -90,7 +91,14 @@ mod tests {
 
     impl Sleeping {
         fn start() -> Self {
-            Self(Command::new("sleep").arg("1000").process_group(0).spawn().unwrap())
+            // It has its memory once it says something.
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-c", "echo there; read line"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut started = shell.process_group(0).spawn().unwrap();
+            let mut said = String::new();
+            BufReader::new(started.stdout.take().unwrap()).read_line(&mut said).unwrap();
+            assert_eq!(said, "there\n");
+            Self(started)
         }
 
         fn group(&self) -> Group {

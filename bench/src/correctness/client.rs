@@ -255,6 +255,7 @@ mod tests {
         let mut stream = kept.unwrap();
         assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
         drop(held.unwrap());
+        stream.set_nonblocking(false).unwrap();
         assert_eq!(stream.read(&mut [0]).unwrap(), 0);
     }
 
