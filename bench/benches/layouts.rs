@@ -54,6 +54,8 @@ struct Layout {
     user_in_row: bool,
     /// Whether a session names its user by a number, which is the key of `users`.
     numbered_users: bool,
+    /// Whether the key of a session's row is a number that is made of its id, which has an index beside.
+    integer_key: bool,
     cache_mib: i64,
     mapped_mib: i64,
     /// The length of the log at which the writer itself checkpoints.
@@ -70,6 +72,7 @@ const BEFORE: Layout = Layout {
     hash_aside: false,
     user_in_row: false,
     numbered_users: false,
+    integer_key: false,
     cache_mib: 16,
     mapped_mib: 0,
     log_mib: 16,
@@ -80,7 +83,9 @@ const SPLIT: Layout = Layout { name: "… and hashes aside", hash_aside: true, .
 
 const ONE_ROW: Layout = Layout { name: "one row", user_in_row: true, ..NARROW };
 
-const LAYOUTS: [Layout; 22] = [
+const INTEGER: Layout = Layout { name: "one row, keyed by a number", integer_key: true, ..ONE_ROW };
+
+const LAYOUTS: [Layout; 26] = [
     BEFORE,
     Layout { name: "wide, 2 KiB", page_bytes: 2048, ..BEFORE },
     Layout { name: "wide, 4 KiB", page_bytes: 4096, ..BEFORE },
@@ -102,6 +107,10 @@ const LAYOUTS: [Layout; 22] = [
     Layout { name: "one row, 512 B", page_bytes: 512, ..ONE_ROW },
     Layout { name: "one row, 2 KiB", page_bytes: 2048, ..ONE_ROW },
     Layout { name: "one row, rowid", rowid: true, ..ONE_ROW },
+    INTEGER,
+    Layout { name: "one row, keyed by a number, 2 KiB", page_bytes: 2048, ..INTEGER },
+    Layout { name: "one row, keyed by a number, 512 B", page_bytes: 512, ..INTEGER },
+    Layout { name: "one row, 48 MiB of cache", cache_mib: 48, ..ONE_ROW },
     Layout { name: "one row, 32 MiB of cache", cache_mib: 32, ..ONE_ROW },
 ];
 
@@ -144,6 +153,12 @@ fn id(kind: u128, number: u32) -> [u8; 16] {
     ((u128::from(number) << 80) | (kind << 78) | spread).to_be_bytes()
 }
 
+/// A number made of an id: its time, and the end of what is random in it.
+fn place(id: &[u8; 16]) -> i64 {
+    let wide = u128::from_be_bytes(*id);
+    i64::try_from((wide >> 80 << 16) | (wide & 0xffff)).expect("a small time")
+}
+
 /// Whose session it is: users and sessions came in other orders.
 fn owner(session: u32, sessions: u32) -> u32 {
     u32::try_from(u64::from(session) * 7_368_787 % u64::from(sessions)).expect("a remainder")
@@ -177,11 +192,12 @@ fn fill(layout: &Layout, path: &Path, sessions: u32) {
             )
             .expect("a statement");
         let mut hash = transaction.prepare("INSERT INTO hashes VALUES (?1, ?2)").expect("a statement");
+        let place_too = if layout.integer_key { ", ?7" } else { "" };
         let mut session = transaction
-            .prepare(
+            .prepare(&format!(
                 "INSERT INTO sessions VALUES (?1, ?2, 1, 1, 0, NULL, 1763889300000, 1764494100000, 1766481300000, NULL,
-                                              NULL, ?3, '203.0.113.77', 0, ?4, ?5, ?6)",
-            )
+                                              NULL, ?3, '203.0.113.77', 0, ?4, ?5, ?6{place_too})",
+            ))
             .expect("a statement");
         let agent: rusqlite::types::Value = match layout.agents {
             Agents::InRow => USER_AGENT.to_owned().into(),
@@ -201,7 +217,12 @@ fn fill(layout: &Layout, path: &Path, sessions: u32) {
             let copy = layout.user_in_row.then(|| (1, format!("person{owner:07}"), "user"));
             let (version, name, roles) =
                 copy.map_or((None, None, None), |(version, name, roles)| (Some(version), Some(name), Some(roles)));
-            session.execute(params![id(0, number), user, agent, version, name, roles]).expect("a session");
+            let key = id(0, number);
+            if layout.integer_key {
+                session.execute(params![key, user, agent, version, name, roles, place(&key)]).expect("a session");
+            } else {
+                session.execute(params![key, user, agent, version, name, roles]).expect("a session");
+            }
         }
     }
     transaction.commit().expect("a commit");
@@ -215,6 +236,8 @@ fn schema(layout: &Layout) -> String {
     } else {
         ("id BLOB NOT NULL PRIMARY KEY", key)
     };
+    let (unique, place, sessions) =
+        if layout.integer_key { ("UNIQUE", ", place INTEGER PRIMARY KEY", "STRICT") } else { ("PRIMARY KEY", "", key) };
     let index = if layout.indexed {
         "CREATE INDEX live_sessions_by_user ON sessions (user_id, epoch) WHERE ended_at IS NULL;"
     } else {
@@ -228,12 +251,12 @@ fn schema(layout: &Layout) -> String {
          CREATE TABLE hashes (user_id BLOB NOT NULL PRIMARY KEY, hash TEXT NOT NULL) STRICT, WITHOUT ROWID;
          CREATE TABLE user_agents (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
          INSERT INTO user_agents VALUES (1, '{USER_AGENT}');
-         CREATE TABLE sessions (id BLOB NOT NULL PRIMARY KEY, user_id ANY NOT NULL, epoch INTEGER NOT NULL,
+         CREATE TABLE sessions (id BLOB NOT NULL {unique}, user_id ANY NOT NULL, epoch INTEGER NOT NULL,
                                 current_generation INTEGER NOT NULL, parent_generation INTEGER NOT NULL,
                                 rotated_at INTEGER, created_at INTEGER NOT NULL, idle_expires_at INTEGER NOT NULL,
                                 absolute_expires_at INTEGER NOT NULL, ended_at INTEGER, end_reason TEXT,
                                 user_agent ANY, ip TEXT, transport INTEGER NOT NULL,
-                                user_version INTEGER, username TEXT, roles TEXT) {key};
+                                user_version INTEGER, username TEXT, roles TEXT{place}) {sessions};
          CREATE TABLE service (last_alive_at INTEGER, open_after INTEGER) STRICT;
          INSERT INTO service VALUES (1, 1);
          {index}"
@@ -334,15 +357,18 @@ impl Driven {
                 ("LEFT JOIN users u ON u.id = s.user_id", "u.epoch, u.disabled, u.version, u.username, u.roles")
             }
         };
+        let key = if self.layout.integer_key { "place" } else { "id" };
         let select = format!(
             "SELECT s.user_id, s.epoch, s.current_generation, s.parent_generation, s.rotated_at, s.idle_expires_at,
                     s.absolute_expires_at, s.ended_at IS NOT NULL, {columns}, {agent}
-             FROM sessions s {user} {join} WHERE s.id = ?1"
+             FROM sessions s {user} {join} WHERE s.{key} = ?1"
         );
+        let session: rusqlite::types::Value =
+            if self.layout.integer_key { place(session).into() } else { session.to_vec().into() };
         let (generation, agent): (u32, Option<String>) = self
             .connection
             .prepare_cached(&select)?
-            .query_row([session], |row| {
+            .query_row([&session], |row| {
                 let (_, _): (Option<i64>, String) = (row.get(4)?, row.get(11)?);
                 Ok((row.get(2)?, row.get(13)?))
             })
@@ -353,11 +379,11 @@ impl Driven {
         match self.layout.agents {
             Agents::InRow => self
                 .connection
-                .prepare_cached(&format!("{generations}, user_agent = ?7 WHERE id = ?1"))?
+                .prepare_cached(&format!("{generations}, user_agent = ?7 WHERE {key} = ?1"))?
                 .execute(params![session, generation + 1, generation, now, idle, ip, USER_AGENT])?,
             Agents::Numbered => {
                 assert_eq!(agent.as_deref(), Some(USER_AGENT));
-                self.connection.prepare_cached(&format!("{generations} WHERE id = ?1"))?.execute(params![
+                self.connection.prepare_cached(&format!("{generations} WHERE {key} = ?1"))?.execute(params![
                     session,
                     generation + 1,
                     generation,
