@@ -42,7 +42,7 @@ const LOOK: Duration = Duration::from_secs(5);
 const QUIET: usize = 12;
 /// Of the sessions that leave, in the order of their ids, so many are looked for.
 const MARKS: usize = 200;
-/// Rows of which a sweeper that works gets through more in each second: a quarter of what one is set to that looks at 64 rows each
+/// Rows of which a sweeper that works gets through more in each second: a sixteenth of what it is set to, which is 256 each
 /// tenth of a second. How long they are waited for follows.
 const LEAST_PACE: u64 = 160;
 
