@@ -52,7 +52,7 @@ impl Peer for SimpleJwt {
         installed::check(FOLDER)?;
         let settings = format!(
             "ROTATE_REFRESH_TOKENS and BLACKLIST_AFTER_ROTATION, BCryptSHA256 at cost {cost}, DEBUG off; SQLite in WAL with \
-             IMMEDIATE and kept connections; gunicorn with 2 x cores + 1 workers of 2 x cores threads"
+             IMMEDIATE and kept connections; gunicorn with 2 x cores + 1 workers of 2 x cores threads, keepalive 75 s"
         );
         Ok(Description {
             version: format!(
