@@ -1,7 +1,8 @@
 //! What the layout of the tables costs a renewal, by the number of sessions.
 //!
 //! Owns the comparison from which `migrations/sqlite` was chosen: the statements of a renewal over tables of several shapes, in
-//! batches, with a sync each, a second connection that checkpoints as the engine's does, and nothing of the service around them.
+//! batches, with a sync each, a second connection that checkpoints as the engine's did when the layout was chosen, and nothing of the
+//! service around them.
 //!
 //! a [`Layout`] -> tables with so many sessions of as many users -> rotations of random ones -> one line of a table
 //!

@@ -144,25 +144,27 @@ fn an_io_error_in_a_checkpoint_ends_the_writer_and_the_log_is_kept() {
             let (file, log) = (engine.path().to_owned(), engine.log());
             let db = Database::on(Box::new(engine));
             let alice = db.account("alice");
-            db.users((0..512).map(|row| creation_of_bytes(&format!("long{row}"), 8000)).collect());
+            for batch in 0..2 {
+                db.users((0..512).map(|row| creation_of_bytes(&format!("long{batch}.{row}"), 8000)).collect());
+            }
             let clock = db.clock.clone();
             // Closing copied the log into the file, which is longer now than the log will be.
             let mut db = db.reopened(clock);
             let kept = db.session(&alice).session;
             child::limit_files_to(Some(fs::metadata(&file).unwrap().len()));
 
-            // More than a megabyte of log: somebody begins to copy it, and the file cannot grow.
-            let done = db.users((0..512).map(|row| creation_of_bytes(&format!("short{row}"), 2500)).collect());
+            // More than four megabytes of log: somebody begins to copy it, and the file cannot grow.
+            let done = db.users((0..512).map(|row| creation_of_bytes(&format!("short{row}"), 9000)).collect());
 
             assert!(done.outcomes.iter().all(Result::is_ok), "the log took it all");
             assert_eq!(db.next_death(), Some("storage"));
             child::limit_files_to(None);
             db.close();
-            assert!(fs::metadata(&log).unwrap().len() > 1024 * 1024, "the log is all that is certain");
+            assert!(fs::metadata(&log).unwrap().len() > 4 * 1024 * 1024, "the log is all that is certain");
 
             let clock = db.clock.clone();
             let db = db.reopened(clock);
-            assert_eq!(db.count("users"), 1025);
+            assert_eq!(db.count("users"), 1 + 3 * 512);
             assert_eq!(db.present(kept, 1), "granted 2");
             is_intact(&db);
         },

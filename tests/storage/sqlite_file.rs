@@ -1,7 +1,8 @@
 //! The SQLite engine's file: who may read it, who is refused, and how long its log grows.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::process;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -214,6 +215,14 @@ fn an_orderly_close_leaves_one_file() {
     assert_eq!(db.count("users"), 1);
 }
 
+/// Writes 64 MiB, several logs' worth.
+fn fill(db: &Database) {
+    // Long rows fill the log quickly.
+    for batch in 0..64 {
+        db.users((0..128).map(|row| creation_of_bytes(&format!("user{batch}.{row}"), 8 * 1024)).collect());
+    }
+}
+
 /// Left to the second connection alone the log would never start over: it would be as long as all that was written.
 #[test]
 fn the_log_starts_over_while_the_database_is_written() {
@@ -222,15 +231,34 @@ fn the_log_starts_over_while_the_database_is_written() {
     let (file, log) = (engine.path().to_owned(), engine.log());
     let db = Database::on(Box::new(engine));
 
-    // Long rows fill the log quickly.
-    for batch in 0..64 {
-        db.users((0..128).map(|row| creation_of_bytes(&format!("user{batch}.{row}"), 8 * 1024)).collect());
-    }
+    fill(&db);
 
     let length = |path| fs::metadata(path).unwrap().len();
     assert!(length(log.clone()) < 40 * MIB, "{} bytes of log", length(log));
     db.close();
     assert!(length(file) > 64 * MIB, "too little was written to tell");
+}
+
+/// Otherwise another process that closes the file would take itself for the last, and remove the log under the engine.
+#[test]
+#[cfg(target_os = "linux")]
+fn sqlites_lock_on_the_file_outlives_each_sync_of_it() {
+    let engine = SqliteEngine::fresh();
+    let file = engine.path().to_owned();
+    let db = Database::on(Box::new(engine));
+    let (own, inode) = (process::id().to_string(), format!(":{}", fs::metadata(&file).unwrap().ino()));
+    let is_locked = || {
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        let mut locks = locks.lines().map(|lock| lock.split_whitespace().collect::<Vec<_>>());
+        locks.any(|lock| lock.contains(&own.as_str()) && lock.iter().any(|field| field.ends_with(&inode)))
+    };
+    assert!(is_locked(), "the locks cannot be read here");
+
+    fill(&db);
+
+    assert!(is_locked());
+    db.close();
+    assert!(!is_locked());
 }
 
 #[test]

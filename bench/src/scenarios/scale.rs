@@ -34,9 +34,9 @@ const BYTES: Limit = Limit::AtMost(320.0);
 const DISK: &str = "disk of a session without its account";
 /// In milliseconds, from the start of the process to the first renewal, of the slowest start: it is to hold at any.
 const START: Limit = Limit::AtMost(300.0);
-/// Of the log, in MiB. The writer itself copies it from 16 MiB on and tries again with each MiB more, and a batch of 512 rotations adds
-/// one or two; it cannot while the helper does, and meanwhile the log grows with the load, by some 45 MiB a second at the most that was
-/// seen. So this is a checkpoint of a second.
+/// Of the log, in MiB. It starts over from 16 MiB on, when the helper has synced the file; from 24 MiB on the writer does not wait for
+/// that and tries with each MiB more, and a batch of 512 rotations adds one or two. It cannot while the helper copies, and meanwhile
+/// the log grows with the load, by some 45 MiB a second at the most that was seen. So this is a checkpoint of a second.
 const LOG: Limit = Limit::AtMost(64.0);
 
 /// Sessions.
@@ -53,7 +53,7 @@ const SMOKE_OF_THEIR_OWN: u32 = 500;
 const STARTS: [usize; 2] = [5, 3];
 /// Bytes for each session, from which on a table or an index is told of.
 const SHOWN_FROM: f64 = 1.0;
-/// The log of a server that is killed: as long as it gets before the writer itself sees to it.
+/// The log of a server that is killed: as long as it gets before it is to start over.
 const LONG_LOG: u64 = 16 * 1024 * 1024;
 /// The longest that renewals go on after the rounds, until there were as many as sessions.
 const RENEWING: Duration = Duration::from_secs(100);

@@ -90,8 +90,9 @@ struct Writer {
     connection: Connection,
     clock: Clock,
     rules: Rules,
-    checkpoints: Checkpoints,
     reader: Reader,
+    /// Behind every connection: what is dropped first is closed first.
+    checkpoints: Checkpoints,
     others: Others,
     sweep: sweep::Cursor,
     /// Something changed, or the process started, since it was last noted that the windows of before were lived through.
@@ -122,8 +123,8 @@ impl Sqlite {
             connection: opened.connection,
             clock: clock.clone(),
             rules: opened.rules,
-            checkpoints,
             reader,
+            checkpoints,
             others: Others::default(),
             sweep: sweep::Cursor::default(),
             windows_may_be_open: true,
@@ -297,6 +298,7 @@ impl Writer {
             self.lifeline.retire();
         }
         drop(self.connection);
+        drop(self.checkpoints);
         match self.state {
             State::Closing(closed) => Some(closed),
             State::Serving | State::Broken => None,
