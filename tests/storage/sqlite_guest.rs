@@ -275,3 +275,44 @@ fn a_guest_that_never_ends_its_transaction_costs_answers_and_not_the_server() {
     assert!(db.account("bob").created_at <= db.clock.now());
     assert!(db.deaths.try_recv().is_err());
 }
+
+/// What a power cut leaves of the first page where the name of the journal that guarded it is gone.
+#[test]
+fn a_database_of_which_only_the_length_was_written_is_made_as_where_there_is_none() {
+    const BEGUN: [u8; 1024] = [0; 1024];
+    let clock = Clock::system();
+    for is_made_by_guest in [true, false] {
+        let engine = SqliteEngine::fresh();
+        let path = engine.path().to_owned();
+        fs::write(&path, BEGUN).unwrap();
+        assert!(matches!(visit(&path, &clock), Err(OpenError::Missing)));
+        assert_eq!(fs::read(&path).unwrap(), BEGUN, "whoever makes none changed it");
+
+        if is_made_by_guest {
+            let guest = Guest::visit(&path, usual_rules(), &clock, Missing::Made, PATIENCE).unwrap();
+            guest.users(vec![creation("alice")]).unwrap();
+        }
+        let db = Database::on(Box::new(engine));
+
+        assert_eq!(db.count("users"), i64::from(is_made_by_guest));
+    }
+}
+
+#[test]
+fn a_first_page_with_something_in_it_or_with_a_log_is_left_as_it_is() {
+    let clock = Clock::system();
+    for (last_byte, has_log) in [(1, false), (0, true)] {
+        let engine = SqliteEngine::fresh();
+        let (path, log) = (engine.path().to_owned(), engine.log());
+        let mut first_page = [0; 1024];
+        first_page[1023] = last_byte;
+        fs::write(&path, first_page).unwrap();
+        if has_log {
+            fs::write(&log, b"a log").unwrap();
+        }
+
+        assert!(Guest::visit(&path, usual_rules(), &clock, Missing::Made, PATIENCE).is_err());
+
+        assert_eq!(fs::read(&path).unwrap(), first_page);
+    }
+}

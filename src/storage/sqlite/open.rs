@@ -262,7 +262,26 @@ fn make_file(path: &Path) -> Result<(), OpenError> {
         Err(source) => return Err(OpenError::Io { what, source }),
     }
     // Also where the file is there: whoever made it may have died before this.
-    sync_directory(&directory_of(path))
+    sync_directory(&directory_of(path))?;
+    if is_only_begun(path).map_err(|source| OpenError::Io { what, source })? {
+        let emptied = OpenOptions::new().write(true).open(path).and_then(|file| {
+            file.set_len(0)?;
+            file.sync_all()
+        });
+        emptied.map_err(|source| OpenError::Io { what, source })?;
+    }
+    Ok(())
+}
+
+/// Whether this is the first page of a database of which a power cut left nothing but its length. SQLite writes it under the
+/// guard of a journal, whose name it makes durable with fdatasync, which need not do that; without the journal it says that this
+/// is no database. Before any connection: SQLite's locks are lost with another handle.
+pub(super) fn is_only_begun(path: &Path) -> io::Result<bool> {
+    let length = fs::metadata(path)?.len();
+    if length == 0 || length > u64::from(PAGE_BYTES) || log_of(path).try_exists()? {
+        return Ok(false);
+    }
+    Ok(fs::read(path)?.iter().all(|byte| *byte == 0))
 }
 
 /// Where SQLite keeps the write-ahead log of this database.
@@ -274,14 +293,14 @@ pub(super) fn log_of(path: &Path) -> PathBuf {
 
 /// Makes durable what is recovered from the log. A process that died between a write and its sync leaves commits that nobody
 /// was told of; from here on they are answered from, often without a commit of our own (a renewal that is asked again, a
-/// logout of a session that has ended), and a power cut must not take back what an answer was made of.
+/// logout of a session that has ended), and a power cut must not take back what an answer was made of. And the log's name:
+/// SQLite, where it makes the log, calls fdatasync for its directory, which need not make a name durable.
 pub(super) fn sync_log(path: &Path) -> Result<(), OpenError> {
     // SQLite's locks are on the other files, so that closing this handle loses none.
     match File::open(log_of(path)).and_then(|log| log.sync_all()) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(OpenError::Io { what: "syncing the database's log", source })
-        }
-        Ok(()) | Err(_) => Ok(()),
+        Ok(()) => sync_directory(&directory_of(path)),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(OpenError::Io { what: "syncing the database's log", source }),
     }
 }
 

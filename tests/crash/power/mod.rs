@@ -71,7 +71,7 @@ fn lives(rng: &mut StdRng, longest: bool) -> Vec<Option<Death>> {
         death(40..400, true),
         death(500..2000, false),
     ];
-    lives.into_iter().chain(longest.then(|| death(45_000..60_000, true))).collect()
+    lives.into_iter().chain(longest.then(|| death(80_000..100_000, true))).collect()
 }
 
 /// Many lives under load.
@@ -129,6 +129,14 @@ impl History {
             moments.iter().map(|moment| 1 + records.partition_point(|record| record.end < *moment)).collect();
         cuts.extend((0..CUTS - CUTS / 2).map(|_| rng.random_range(0..=records.len())));
         cuts
+    }
+
+    /// Of the last life alone: each start begins a log as well.
+    fn assert_the_log_started_over(&self) {
+        let journal = self.watched.journal();
+        let records = journal.records();
+        let born = records.partition_point(|record| record.end <= *self.births.last().unwrap());
+        assert!(log_beginnings(&records[born..]) > 1, "the longest life was too short: the log never started over");
     }
 
     fn check(&self, grace: Grace, settings: &[(&str, &str)], rng: &mut StdRng) -> usize {
@@ -213,6 +221,9 @@ fn cut_the_power(grace: Grace, settings: &[(&str, &str)]) {
     for run in 1..=runs() {
         let longest = run > 1 && run == runs();
         let Some(history) = History::of(shim, grace, settings, longest, &mut rng) else { return };
+        if longest {
+            history.assert_the_log_started_over();
+        }
         checked += history.check(grace, settings, &mut rng);
     }
     println!("{checked} remains of power cuts were checked");

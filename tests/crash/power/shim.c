@@ -3,7 +3,8 @@
  *
  * Preloaded into the real binary. Each change under SHIM_ROOT is done and then appended to SHIM_JOURNAL as one record,
  * both under one lock, so the order of the records is the order of the changes. A sync is two records, its beginning and
- * its end: what was written before the one is durable from the other on. The journal lies outside of the directory.
+ * its end: what was written before the one is durable from the other on; fdatasync of a directory is none. The journal lies
+ * outside of the directory.
  *
  * SHIM_DIE_AFTER=N       the process kills itself (SIGKILL) with its Nth record. No change is half done then, so the journal
  *                        is whole, and it can die where a signal from outside would hardly ever meet it.
@@ -203,7 +204,12 @@ static int synced(int file, int (*sync)(int)) {
     return failed;
 }
 int fsync(int file) { return synced(file, REAL(fsync)); }
-int fdatasync(int file) { return synced(file, REAL(fdatasync)); }
+/* Covers the contents of a file and its length. Of a directory it promises nothing: names need not be durable after it. */
+int fdatasync(int file) {
+    struct stat about;
+    if (is_watched(file) && !fstat(file, &about) && S_ISDIR(about.st_mode)) return REAL(fdatasync)(file);
+    return synced(file, REAL(fdatasync));
+}
 
 int mkdir(const char *path, mode_t mode) {
     char buffer[PATH_MAX];
