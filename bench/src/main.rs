@@ -57,6 +57,10 @@ use self::measure::progress;
 use self::report::Report;
 use self::scenarios::{Binary, Plan, flood, idle, login, profile, renewal, rotation, scale, soak, sweep};
 
+/// As in the service, so that baselines and variants, which are this program too, have the same.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Some limit was missed; a failed run is 1.
 const OVER: u8 = 3;
 
