@@ -108,12 +108,16 @@ impl<Operation, Outcome> GroupCommit<Operation, Outcome> {
                 committed.revocations.into_iter().for_each(|revocation| self.revocations.publish(revocation));
                 for (waiting, outcome) in replies.into_iter().zip(committed.outcomes) {
                     // A client that hung up; the commit stands.
-                    waiting.take().map(|reply| reply.send(outcome));
+                    if let Some(reply) = waiting.take() {
+                        reply.send(outcome).ok();
+                    }
                 }
             }
             Err(error) => {
                 for waiting in replies {
-                    waiting.take().map(|reply| reply.send(Err(error.clone())));
+                    if let Some(reply) = waiting.take() {
+                        reply.send(Err(error.clone())).ok();
+                    }
                 }
             }
         }

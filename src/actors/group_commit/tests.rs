@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::*;
+use crate::actors::ask;
 use crate::clock::Timestamp;
 use crate::storage::LARGEST_BATCH;
 use crate::tokens::principal::{UserId, Version};
@@ -51,6 +52,19 @@ impl Handler<Arrive> for Counter {
             async { answer.await.unwrap_or(Err(Error::Unavailable)) }.boxed()
         });
         MessageResult(answers.collect())
+    }
+}
+
+/// One operation, as those of the service come.
+#[derive(Message)]
+#[rtype(result = "Result<usize>")]
+struct One(usize);
+
+impl Handler<One> for Counter {
+    type Result = Answer<usize>;
+
+    fn handle(&mut self, One(operation): One, context: &mut Self::Context) -> Self::Result {
+        commit(self, context, operation)
     }
 }
 
@@ -106,6 +120,14 @@ impl Bench {
 
     async fn arrive(&self, operations: impl IntoIterator<Item = usize>) -> Vec<Coming> {
         self.actor.send(Arrive(operations.into_iter().collect())).await.unwrap()
+    }
+
+    /// Asks as the service does. It is in the actor's mailbox when this returns.
+    fn asked(&self, operation: usize) -> Coming {
+        let actor = self.actor.clone();
+        let mut asked = async move { ask(&actor, One(operation)).await }.boxed();
+        assert!((&mut asked).now_or_never().is_none(), "answered by nobody");
+        asked
     }
 
     /// The batch that the engine gets next.
@@ -179,6 +201,18 @@ async fn a_batch_is_bounded_and_the_oldest_go_first() {
 
     let expected: Vec<_> = (0..=LARGEST_BATCH + 2).map(|operation| Ok(operation * 10)).collect();
     assert_eq!(all(answers).await, expected);
+}
+
+#[actix::test]
+async fn whoever_sent_the_message_is_answered_after_the_commit() {
+    let mut bench = Bench::new();
+    let mut asked = bench.asked(1);
+    let batch = bench.batch().await;
+    assert!((&mut asked).now_or_never().is_none(), "answered before the commit");
+
+    batch.commit();
+
+    assert_eq!(surely(asked).await, Ok(10));
 }
 
 #[actix::test]
@@ -311,7 +345,7 @@ async fn who_waits_for_an_actor_that_goes_is_told() {
     let mut bench = Bench::new();
     let mut answers = bench.arrive([1]).await;
     let _in_flight = bench.batch().await;
-    answers.extend(bench.arrive([2]).await);
+    answers.push(bench.asked(2));
 
     bench.actor.send(Stop).await.unwrap();
 
@@ -322,7 +356,9 @@ async fn who_waits_for_an_actor_that_goes_is_told() {
 async fn an_engine_that_answers_too_little_makes_up_nothing() {
     let mut bench = Bench::new();
     bench.arrive([1]).await;
-    let answers = bench.arrive([2, 3]).await;
+    let answers = vec![bench.asked(2), bench.asked(3)];
+    // Comes after them.
+    bench.arrive([]).await;
     bench.batch().await.commit();
 
     bench.batch().await.answer_with(Ok(Committed { outcomes: vec![Ok(20)], revocations: Vec::new() }));

@@ -3,7 +3,8 @@
 //! Owns one rule: a text that was run never changes. Each is remembered with its checksum, in the transaction that ran it, and a
 //! database of another history, or of a newer program, is refused before anything is written.
 //!
-//! What has to be sorted on the way goes to a file: memory stays what it is, however large the database.
+//! What has to be sorted on the way goes to a file, where the folder can have one: memory stays what it is, however large the
+//! database.
 //!
 //! `migrations/sqlite` -> [`migrate`] -> today's schema
 
@@ -76,7 +77,7 @@ fn sorting_in_a_file<T>(
     let directory =
         connection.path().and_then(|file| Path::new(file).parent()).and_then(Path::to_str).map(str::to_owned);
     let is_set = |directory| connection.pragma_update(None, "temp_store_directory", directory).is_ok();
-    // A folder that SQLite will not have, because nobody may write into it: then as ever.
+    // A folder that SQLite will not have, as one that nobody may write into: then in memory, as ever.
     if !directory.is_some_and(is_set) {
         return run(connection);
     }

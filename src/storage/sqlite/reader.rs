@@ -31,7 +31,7 @@ enum Ask {
     Stop,
 }
 
-/// Breaks where the file itself failed.
+/// Breaks where nothing more can be read: the file failed, or a transaction could not be ended.
 type Read = Box<dyn FnOnce(&Connection, Timestamp) -> ControlFlow<()> + Send>;
 
 /// The thread, for whoever closes the file.
@@ -85,22 +85,20 @@ impl Reads {
         let (reply, answer) = oneshot::channel();
         let sent = self.0.send(Ask::Read(Box::new(move |connection, now| {
             let mut flow = ControlFlow::Continue(());
-            let done = as_of_one_commit(connection, |connection| read(connection, now));
-            if !connection.is_autocommit() {
-                // Every later read would be of this commit, or fail.
-                flow = ControlFlow::Break(());
-            }
-            let done = done.map_err(|refusal| match refusal {
-                Refusal::Domain(error) => error,
-                Refusal::Sql(error) | Refusal::Inseparable(error) => {
-                    let failure = BatchFailure::statement(error);
-                    tracing::error!(fatal = failure.fatal, "a read failed: {}", failure.error);
-                    if failure.fatal {
-                        flow = ControlFlow::Break(());
+            let done =
+                as_of_one_commit(connection, |connection| read(connection, now)).map_err(|refusal| match refusal {
+                    Refusal::Domain(error) => error,
+                    Refusal::Sql(error) | Refusal::Inseparable(error) => {
+                        let failure = BatchFailure::statement(error);
+                        // A transaction that could not be ended: every later read would be of its commit, or fail.
+                        let fatal = failure.fatal || !connection.is_autocommit();
+                        tracing::error!(fatal, "a read failed: {}", failure.error);
+                        if fatal {
+                            flow = ControlFlow::Break(());
+                        }
+                        Error::Unavailable
                     }
-                    Error::Unavailable
-                }
-            });
+                });
             // Whoever asked may have gone.
             reply.send(done).ok();
             flow
