@@ -15,8 +15,15 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-const start = () =>
+const launch = () =>
   chromium.launchPersistentContext(process.env.PROFILE, { executablePath: process.env.CHROMIUM, args: FLAGS });
+
+// A browser that crashes before it has a page says nothing of the service: beside nine others that start it did so once.
+const start = () =>
+  launch().catch((error) => {
+    console.error(`the browser did not start, once more: ${error.message.split("\n")[0]}`);
+    return launch();
+  });
 
 let browser = await start();
 let tabs = new Map();
