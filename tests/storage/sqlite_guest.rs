@@ -6,8 +6,8 @@ use std::{fs, thread};
 
 use latchkey::clock::Clock;
 use latchkey::error::Error;
-use latchkey::storage::sqlite::{Guest, GuestError, Listed, Missing, OpenError};
-use latchkey::storage::{EndReason, SessionOperation};
+use latchkey::storage::sqlite::{Guest, GuestError, Listed, Missing, OpenError, Sqlite};
+use latchkey::storage::{EndReason, KeyRingMark, SessionOperation};
 use latchkey::tokens::principal::{Role, UserId};
 use latchkey::tokens::revocation::Ended;
 use uuid::Uuid;
@@ -286,6 +286,9 @@ fn a_database_of_which_only_the_length_was_written_is_made_as_where_there_is_non
         let path = engine.path().to_owned();
         fs::write(&path, BEGUN).unwrap();
         assert!(matches!(visit(&path, &clock), Err(OpenError::Missing)));
+        // What a server asks before it opens the database.
+        assert_eq!(Sqlite::key_ring_mark(&path).unwrap(), KeyRingMark::default());
+        assert_eq!(Sqlite::newest_time(&path).unwrap(), None);
         assert_eq!(fs::read(&path).unwrap(), BEGUN, "whoever makes none changed it");
 
         if is_made_by_guest {

@@ -202,9 +202,7 @@ fn beside_a_server(path: &Path, clock: &Clock, missing: Missing) -> Result<Conne
 
 /// Which schema the database has; 0 where it is still to be made.
 fn schema(path: &Path, missing: Missing) -> Result<i64, OpenError> {
-    let exists = path.try_exists().and_then(|is_there| Ok(is_there && !open::is_only_begun(path)?));
-    let exists = exists.map_err(|source| OpenError::Io { what: "looking for the database", source })?;
-    match (exists, missing) {
+    match (open::is_there(path)?, missing) {
         (true, _) => migrations::refuse_what_is_newer(&open::connect(path)?),
         (false, Missing::Made) => Ok(0),
         (false, Missing::Refused) => Err(OpenError::Missing),

@@ -41,8 +41,7 @@ pub(super) fn newest_time(path: &Path) -> Result<Option<Timestamp>, OpenError> {
 
 /// Asks a database that may be a server's, and leaves it as it was; `None` where there is none.
 fn looked_at<T>(path: &Path, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<Option<T>, OpenError> {
-    let exists = path.try_exists().map_err(|source| OpenError::Io { what: "looking for the database", source })?;
-    if !exists {
+    if !open::is_there(path)? {
         return Ok(None);
     }
     let has_log = open::log_of(path).exists();

@@ -273,10 +273,16 @@ fn make_file(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// Whether there is a database, or a file that SQLite refuses because it is none.
+pub(super) fn is_there(path: &Path) -> Result<bool, OpenError> {
+    let is_there = path.try_exists().and_then(|exists| Ok(exists && !is_only_begun(path)?));
+    is_there.map_err(|source| OpenError::Io { what: "looking for the database", source })
+}
+
 /// Whether this is the first page of a database of which a power cut left nothing but its length. SQLite writes it under the
 /// guard of a journal, whose name it makes durable with fdatasync, which need not do that; without the journal it says that this
 /// is no database. Before any connection: SQLite's locks are lost with another handle.
-pub(super) fn is_only_begun(path: &Path) -> io::Result<bool> {
+fn is_only_begun(path: &Path) -> io::Result<bool> {
     let length = fs::metadata(path)?.len();
     if length == 0 || length > u64::from(PAGE_BYTES) || log_of(path).try_exists()? {
         return Ok(false);
