@@ -283,8 +283,9 @@ pub(super) fn is_there(path: &Path) -> Result<bool, OpenError> {
 /// guard of a journal, whose name it makes durable with fdatasync, which need not do that; without the journal it says that this
 /// is no database. Before any connection: SQLite's locks are lost with another handle.
 fn is_only_begun(path: &Path) -> io::Result<bool> {
-    let length = fs::metadata(path)?.len();
-    if length == 0 || length > u64::from(PAGE_BYTES) || log_of(path).try_exists()? {
+    let about = fs::metadata(path)?;
+    let is_a_page_at_most = about.is_file() && (1..=u64::from(PAGE_BYTES)).contains(&about.len());
+    if !is_a_page_at_most || log_of(path).try_exists()? {
         return Ok(false);
     }
     Ok(fs::read(path)?.iter().all(|byte| *byte == 0))
