@@ -23,7 +23,8 @@ impl Terminal {
         let mut command = Command::new("script");
         let settings = place.command(&[]);
         let settings = settings.get_envs().filter_map(|(name, value)| Some((name, value?)));
-        let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_latchkey"));
+        // Without a shell between: where whoever runs the tests ignores SIGHUP, it would as well, and hand none on.
+        let line = format!("exec {} {arguments}", env!("CARGO_BIN_EXE_latchkey"));
         command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).current_dir(place.path()).envs(settings);
         // What kind of terminal it is, says whoever starts one: a service manager's environment does not.
         command.env("TERM", "xterm");
@@ -174,7 +175,7 @@ fn an_import_shows_how_far_it_is_on_a_terminal_only() {
 #[test]
 fn a_server_stops_when_the_terminal_that_it_runs_in_is_closed() {
     let place = Place::new();
-    // Nobody writes to it; it ends when the server does, and the shell around it.
+    // Nobody writes to it; it ends when the server does.
     let running = place.path().join("running");
     assert!(Command::new("mkfifo").arg(&running).status().unwrap().success());
     let Some(mut terminal) = Terminal::open(&place, "serve 3>running 2>log", "a_server_stops_when_the_terminal") else {

@@ -345,6 +345,14 @@ mod tests {
         assert!(matches!(refused, Err(OpenError::NoWriteAheadLog { ref found }) if found == "memory"), "{refused:?}");
     }
 
+    /// In memory (tmpfs) a folder is shorter than a page.
+    #[test]
+    fn a_folder_in_the_place_of_the_database_is_none_that_was_only_begun() {
+        let place = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+
+        assert!(is_there(place.path()).unwrap());
+    }
+
     #[test]
     fn a_statement_is_planned_once_whatever_is_bound_to_it() {
         let directory = tempfile::tempdir().unwrap();
