@@ -25,10 +25,10 @@ use self::pace::Pace;
 use self::report::Report;
 use super::answer;
 use super::failure::Failure;
-use super::visit::{Visit, settings};
-use crate::config::{Database, Settings};
+use super::visit::{self, Visit, settings};
+use crate::config::Settings;
 use crate::error::{Error, Result as Answer};
-use crate::storage::sqlite::{Guest, Missing};
+use crate::storage::sqlite::{Guest, Missing, OpenError};
 use crate::storage::{NewUser, UserOperation, UserOutcome};
 use crate::tokens::principal::Username;
 
@@ -69,9 +69,11 @@ fn open(dry_run: bool) -> Result<(Settings, Option<Guest>), Failure> {
         return Ok((settings, Some(guest)));
     }
     let settings = settings(Missing::Refused)?;
-    let Database::Sqlite(path) = &settings.database;
-    let guest = if path.exists() { Some(Visit::begin(Missing::Refused)?.guest) } else { None };
-    Ok((settings, guest))
+    match visit::guest(&settings, Missing::Refused) {
+        Ok(guest) => Ok((settings, Some(guest))),
+        Err(OpenError::Missing) => Ok((settings, None)),
+        Err(refusal) => Err(refusal.into()),
+    }
 }
 
 /// A bar over the bytes of the file, on a terminal only.

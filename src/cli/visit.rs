@@ -17,7 +17,7 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::{Database, Settings};
 use crate::error::Error;
-use crate::storage::sqlite::{Guest, Missing};
+use crate::storage::sqlite::{Guest, Missing, OpenError};
 use crate::storage::{Account, Act, Administration, UserOperation, UserOutcome};
 use crate::tokens::principal::{Role, UserId, Username};
 
@@ -36,8 +36,7 @@ impl Visit {
     /// Finds the database, or makes it and the secrets beside it.
     pub fn begin(missing: Missing) -> Result<Self, Failure> {
         let settings = settings(missing)?;
-        let Database::Sqlite(path) = &settings.database;
-        let guest = Guest::visit(path, app::rules(&settings), &Clock::system(), missing, PATIENCE)?;
+        let guest = guest(&settings, missing)?;
         Ok(Self { settings, guest })
     }
 
@@ -72,6 +71,12 @@ impl Visit {
 pub(super) fn settings(missing: Missing) -> Result<Settings, Failure> {
     let makes = missing == Missing::Made;
     Ok(Settings::beside_a_server(std::env::vars_os(), Some(Path::new(DOTENV)), makes)?)
+}
+
+/// The database that the settings name. Errors: see [`OpenError`].
+pub(super) fn guest(settings: &Settings, missing: Missing) -> Result<Guest, OpenError> {
+    let Database::Sqlite(path) = &settings.database;
+    Guest::visit(path, app::rules(settings), &Clock::system(), missing, PATIENCE)
 }
 
 /// An account, as it is named on the command line.

@@ -154,7 +154,14 @@ fn a_dry_run_says_the_same_and_writes_nothing() {
     // Without a database nothing is made, and nobody is there.
     let nowhere = place.run(&["users", "import", "--dry-run", file]);
     assert_eq!(nowhere.out.lines().rev().nth(1), Some("3 would be imported, 0 there already, 12 refused"));
-    assert!(!place.path().join("data").exists());
+    let data = place.path().join("data");
+    assert!(!data.exists());
+    // Nor of a file that somebody only made.
+    let made = data.join("latchkey.db");
+    fs::create_dir(&data).unwrap();
+    fs::write(&made, "").unwrap();
+    assert_eq!(place.run(&["users", "import", "--dry-run", file]).out, nowhere.out);
+    assert_eq!(fs::metadata(&made).unwrap().len(), 0);
 
     place.created(&["ada"]);
     assert_eq!(place.run(&["users", "import", "--dry-run", file]).out, said(2, 0, 13));

@@ -276,20 +276,20 @@ fn a_guest_that_never_ends_its_transaction_costs_answers_and_not_the_server() {
     assert!(db.deaths.try_recv().is_err());
 }
 
-/// What a power cut leaves of the first page where the name of the journal that guarded it is gone.
+/// A file that somebody made; and what a power cut leaves of the first page where the name of the journal that guarded it is gone.
 #[test]
 fn a_database_of_which_only_the_length_was_written_is_made_as_where_there_is_none() {
-    const BEGUN: [u8; 1024] = [0; 1024];
     let clock = Clock::system();
-    for is_made_by_guest in [true, false] {
+    for (length, is_made_by_guest) in [(0, true), (0, false), (1024, true), (1024, false)] {
+        let begun = vec![0; length];
         let engine = SqliteEngine::fresh();
         let path = engine.path().to_owned();
-        fs::write(&path, BEGUN).unwrap();
+        fs::write(&path, &begun).unwrap();
         assert!(matches!(visit(&path, &clock), Err(OpenError::Missing)));
         // What a server asks before it opens the database.
         assert_eq!(Sqlite::key_ring_mark(&path).unwrap(), KeyRingMark::default());
         assert_eq!(Sqlite::newest_time(&path).unwrap(), None);
-        assert_eq!(fs::read(&path).unwrap(), BEGUN, "whoever makes none changed it");
+        assert_eq!(fs::read(&path).unwrap(), begun, "whoever makes none changed it");
 
         if is_made_by_guest {
             let guest = Guest::visit(&path, usual_rules(), &clock, Missing::Made, PATIENCE).unwrap();

@@ -273,22 +273,25 @@ fn make_file(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Whether there is a database, or a file that SQLite refuses because it is none.
+/// Whether there is a database, or a file that SQLite refuses because it is none. A file of no length is neither: whoever makes no
+/// database must make none of it.
 pub(super) fn is_there(path: &Path) -> Result<bool, OpenError> {
     let is_there = path.try_exists().and_then(|exists| Ok(exists && !is_only_begun(path)?));
     is_there.map_err(|source| OpenError::Io { what: "looking for the database", source })
 }
 
-/// Whether this is the first page of a database of which a power cut left nothing but its length. SQLite writes it under the
-/// guard of a journal, whose name it makes durable with fdatasync, which need not do that; without the journal it says that this
-/// is no database. Before any connection: SQLite's locks are lost with another handle.
+/// Whether this is a file that was made for a database, and nothing more; or the first page of one, of which a power cut left nothing
+/// but its length. SQLite writes it under the guard of a journal, whose name it makes durable with fdatasync, which need not do
+/// that; without the journal it says that this is no database.
+///
+/// Reads only where there is no log. A process loses SQLite's locks on a file with any handle that it closes on it, and a connection
+/// that serves has a log.
 fn is_only_begun(path: &Path) -> io::Result<bool> {
     let about = fs::metadata(path)?;
-    let is_a_page_at_most = about.is_file() && (1..=u64::from(PAGE_BYTES)).contains(&about.len());
-    if !is_a_page_at_most || log_of(path).try_exists()? {
+    if !about.is_file() || about.len() > u64::from(PAGE_BYTES) || log_of(path).try_exists()? {
         return Ok(false);
     }
-    Ok(fs::read(path)?.iter().all(|byte| *byte == 0))
+    Ok(about.len() == 0 || fs::read(path)?.iter().all(|byte| *byte == 0))
 }
 
 /// Where SQLite keeps the write-ahead log of this database.
@@ -349,6 +352,8 @@ mod tests {
     #[test]
     fn a_folder_in_the_place_of_the_database_is_none_that_was_only_begun() {
         let place = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let length = fs::metadata(place.path()).unwrap().len();
+        assert!(length <= u64::from(PAGE_BYTES), "a folder of {length} bytes shows nothing");
 
         assert!(is_there(place.path()).unwrap());
     }
