@@ -62,7 +62,9 @@ struct Database {
 
 impl Database {
     fn fresh() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
+        // Not in the system's temporary folder, which may be memory.
+        let beside = std::env::current_exe().expect("this program");
+        let directory = tempfile::tempdir_in(beside.parent().expect("a folder")).expect("a directory");
         let (watch, deaths) = lifeline::watch();
         let clock = Clock::system();
         // Strict: every use rotates, so that each operation of a batch writes.

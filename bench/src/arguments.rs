@@ -51,7 +51,8 @@ pub struct Arguments {
     /// bcrypt's cost
     #[arg(long, default_value_t = 12)]
     cost: u32,
-    /// A release binary to measure instead of the one that is built; more are shown beside the first
+    /// A release binary to measure instead of the one that is built; more are shown beside the first by
+    /// idle, profile and renewal
     #[arg(long = "binary", value_name = "NAME=PATH", value_parser = binary)]
     binaries: Vec<Binary>,
     /// Ten million sessions too, in `scale`: 6 GiB are written, 8 GiB must be free, half an hour to an hour

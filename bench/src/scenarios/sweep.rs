@@ -86,11 +86,7 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
     let finding = |measure: &str, found, unit| Finding::new("sweep", measure, found, unit);
     let count = |count: usize| number(u64::try_from(count).unwrap_or(u64::MAX));
     report.findings.push(finding("time until the last has left", taken.as_secs_f64(), Unit::Seconds));
-    report.findings.push(finding(
-        "rows looked at",
-        count(leaving + staying + sessions) / taken.as_secs_f64(),
-        Unit::PerSecond,
-    ));
+    report.findings.push(finding("rows that left", count(leaving) / taken.as_secs_f64(), Unit::PerSecond));
     let after = Space::of(&world.database())?;
     let file = finding("file after it, beside before", mebibytes(after.file), Unit::Mebibytes);
     report.findings.push(file.beside(mebibytes(before.file)));
