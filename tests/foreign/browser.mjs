@@ -18,7 +18,7 @@ const FLAGS = [
 const launch = () =>
   chromium.launchPersistentContext(process.env.PROFILE, { executablePath: process.env.CHROMIUM, args: FLAGS });
 
-// A browser that crashes before it has a page says nothing of the service: beside nine others that start it did so once.
+// A browser that crashes before it has a page says nothing of the service. One did, of some hundred starts.
 const start = () =>
   launch().catch((error) => {
     console.error(`the browser did not start, once more: ${error.message.split("\n")[0]}`);
