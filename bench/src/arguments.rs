@@ -6,11 +6,12 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::scenarios::{Binary, Plan, flood};
 
@@ -55,12 +56,12 @@ pub struct Arguments {
     /// idle, profile and renewal
     #[arg(long = "binary", value_name = "NAME=PATH", value_parser = binary)]
     binaries: Vec<Binary>,
-    /// Ten million sessions too, in `scale`: 6 GiB are written, 8 GiB must be free, half an hour to an hour
+    /// Ten million sessions too, in `scale`: 6 GiB are written, 8 GiB must be free, 17 to 60 minutes
     #[arg(long)]
     big: bool,
-    /// How long `soak` takes
-    #[arg(long, default_value_t = 60.0)]
-    minutes: f64,
+    /// How long `soak` takes [default: 60]
+    #[arg(long)]
+    minutes: Option<f64>,
     /// Look at every answer of a short run and at no limit
     #[arg(long, conflicts_with_all = ["rounds", "seconds", "sessions", "cost", "big", "minutes"])]
     pub smoke: bool,
@@ -127,9 +128,15 @@ pub enum Inner {
 }
 
 impl Arguments {
-    /// How much is measured, with databases below `ground`. Where no binary is named there is none in it yet. Errors: what could not be
-    /// measured, or would not be.
-    pub fn plan(&self, ground: &Path) -> Result<Plan> {
+    /// How much is measured. Where no binary is named there is none in it yet, and nowhere to put databases. Ends the process with
+    /// what clap ends it with, 2, where something could not be measured or would not be.
+    pub fn plan_or_exit(&self) -> Plan {
+        let wrong = |refused| Self::command().error(ErrorKind::ValueValidation, format_args!("{refused:#}"));
+        self.plan().unwrap_or_else(|refused: anyhow::Error| wrong(refused).exit())
+    }
+
+    fn plan(&self) -> Result<Plan> {
+        self.refuse_what_nothing_uses()?;
         let mut plan = Plan {
             rounds: self.rounds,
             span: Duration::try_from_secs_f64(self.seconds).context("--seconds")?,
@@ -138,10 +145,10 @@ impl Arguments {
             cost: self.cost,
             cores: std::thread::available_parallelism()?.get(),
             big: self.big,
-            soak: Duration::try_from_secs_f64(self.minutes * 60.0).context("--minutes")?,
+            soak: Duration::try_from_secs_f64(self.minutes.unwrap_or(60.0) * 60.0).context("--minutes")?,
             judged: true,
             binaries: self.binaries.clone(),
-            ground: ground.to_owned(),
+            ground: PathBuf::new(),
         };
         if self.smoke {
             plan = Plan { rounds: 1, span: Duration::from_secs(1), sessions: 5_000, cost: 10, judged: false, ..plan };
@@ -153,6 +160,22 @@ impl Arguments {
         let in_flight = plan.connections.max(flood::CONNECTIONS);
         ensure!(plan.sessions >= in_flight * 2, "fewer than {} sessions for {in_flight} connections", in_flight * 2);
         Ok(plan)
+    }
+
+    /// An argument that is of scenarios which are not measured is a mistake, seen by nobody until the run is over.
+    fn refuse_what_nothing_uses(&self) -> Result<()> {
+        let measured = self.chosen();
+        let compared = [Scenario::Idle, Scenario::Profile, Scenario::Renewal];
+        ensure!(!self.big || measured.contains(&Scenario::Scale), "--big is of `scale`, which is not named");
+        ensure!(
+            self.minutes.is_none() || measured.contains(&Scenario::Soak),
+            "--minutes is of `soak`, which is not named"
+        );
+        ensure!(
+            self.binaries.len() < 2 || compared.iter().any(|scenario| measured.contains(scenario)),
+            "a second --binary is shown by idle, profile and renewal, of which none is measured"
+        );
+        Ok(())
     }
 
     /// What is measured, in its order. The peers are measured beside what is named, or alone.
@@ -186,7 +209,7 @@ mod tests {
 
     fn planned(arguments: &[&str]) -> Result<Plan> {
         let always = ["latchkey-bench", "--binary", "this=/proc/self/exe"];
-        Arguments::try_parse_from(always.iter().chain(arguments))?.plan(Path::new("/"))
+        Arguments::try_parse_from(always.iter().chain(arguments))?.plan()
     }
 
     #[test]
@@ -205,10 +228,28 @@ mod tests {
             &["--smoke", "--sessions", "600"],
             &["--smoke", "--minutes", "1"],
             &["--smoke", "--big"],
-            &["--minutes", "0"],
+            &["--minutes", "0", "soak"],
+            &["--minutes", "5"],
+            &["--minutes", "5", "idle"],
+            &["--big"],
+            &["--big", "idle"],
+            &["--binary", "other=/proc/self/exe", "scale"],
+            &["--binary", "other=/proc/self/exe", "--peers"],
             &["--binary", "nameless"],
         ] {
             assert!(planned(arguments).is_err(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_of_one_scenario_is_taken_beside_others() {
+        for arguments in [
+            &["--minutes", "5", "soak"][..],
+            &["--big", "scale", "idle"],
+            &["--binary", "other=/proc/self/exe"],
+            &["--binary", "other=/proc/self/exe", "renewal", "login"],
+        ] {
+            assert!(planned(arguments).is_ok(), "{arguments:?}");
         }
     }
 

@@ -94,13 +94,14 @@ fn run(arguments: Arguments) -> Result<bool> {
 }
 
 fn bench(arguments: &Arguments) -> Result<bool> {
+    let mut plan = arguments.plan_or_exit();
     for file in [&arguments.json, &arguments.plot].into_iter().flatten() {
         // Nobody should learn after an hour that it cannot be written.
         let there = fs::OpenOptions::new().append(true).create(true).open(file);
         there.with_context(|| format!("writing {}", file.display()))?;
     }
     let ground = Ground::claim()?;
-    let mut plan = arguments.plan(ground.path())?;
+    ground.path().clone_into(&mut plan.ground);
     // Last: it takes minutes.
     if plan.binaries.is_empty() {
         plan.binaries.push(built()?);
