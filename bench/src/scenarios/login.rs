@@ -19,7 +19,7 @@ use crate::work::Logins;
 const THROUGHPUT: Limit = Limit::RatioAtLeast(0.95);
 /// Logins in flight for each hashing thread: enough that none ever waits for the next.
 const IN_FLIGHT: usize = 4;
-/// A hash takes a third of a second: so many times longer turns give the rate two digits.
+/// A hash takes a fifth of a second and more: so many times longer turns give the rate two digits.
 const LONGER: u32 = 4;
 /// Who logs in, in turn.
 const PEOPLE: usize = 50;
