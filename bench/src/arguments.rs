@@ -4,6 +4,7 @@
 //!
 //! arguments -> [`Arguments`] -> scenarios, and the [`Plan`] that they are measured by
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::scenarios::{Binary, Plan, flood};
 
@@ -23,7 +24,8 @@ const SMOKE_SOAK: Duration = Duration::from_secs(10);
 #[derive(Debug, Parser)]
 #[command(
     name = "latchkey-bench",
-    after_help = "Exit codes: 0 every limit holds, 1 a wrong answer or a failure, 2 wrong argument, 3 over a limit."
+    after_help = "Exit codes: 0 every limit holds, 1 a wrong answer or a failure, 2 wrong argument, 3 over a limit, 130 and 143 \
+                  interrupted."
 )]
 pub struct Arguments {
     /// What to measure: where nothing is named, all but what takes long (scale, sweep, soak)
@@ -50,7 +52,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 256)]
     connections: usize,
     /// bcrypt's cost
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 12, value_parser = value_parser!(u32).range(4..=16))]
     cost: u32,
     /// A release binary to measure instead of the one that is built; more are shown beside the first by
     /// idle, profile and renewal
@@ -154,8 +156,11 @@ impl Arguments {
             plan = Plan { rounds: 1, span: Duration::from_secs(1), sessions: 5_000, cost: 10, judged: false, ..plan };
             plan.soak = SMOKE_SOAK;
         }
-        ensure!(plan.rounds > 0 && !plan.span.is_zero() && !plan.soak.is_zero(), "no time to measure in");
-        ensure!(plan.connections > 0, "nothing to measure through");
+        ensure!(plan.rounds > 0, "--rounds: none to measure in");
+        ensure!(!plan.span.is_zero(), "--seconds: no time to measure in");
+        // Its quarters are compared, and a sample takes a while.
+        ensure!(plan.soak >= SMOKE_SOAK, "--minutes: shorter than {SMOKE_SOAK:?}");
+        ensure!(plan.connections > 0, "--connections: nothing to measure through");
         // A renewal is of a session that has none in flight: with few of them it would be looked for for long, or for ever.
         let in_flight = plan.connections.max(flood::CONNECTIONS);
         ensure!(plan.sessions >= in_flight * 2, "fewer than {} sessions for {in_flight} connections", in_flight * 2);
@@ -171,6 +176,8 @@ impl Arguments {
             self.minutes.is_none() || measured.contains(&Scenario::Soak),
             "--minutes is of `soak`, which is not named"
         );
+        let names = self.binaries.iter().map(|binary| &binary.name).collect::<HashSet<_>>();
+        ensure!(names.len() == self.binaries.len(), "--binary: two have the same name");
         ensure!(
             self.binaries.len() < 2 || compared.iter().any(|scenario| measured.contains(scenario)),
             "a second --binary is shown by idle, profile and renewal, of which none is measured"
@@ -200,7 +207,9 @@ fn chosen(named: &[Scenario]) -> Vec<Scenario> {
 
 fn binary(argument: &str) -> Result<Binary> {
     let (name, path) = argument.split_once('=').context("not NAME=PATH")?;
-    Ok(Binary { name: name.to_owned(), path: fs::canonicalize(path)? })
+    let path = fs::canonicalize(path)?;
+    ensure!(path.is_file(), "not a file");
+    Ok(Binary { name: name.to_owned(), path })
 }
 
 #[cfg(test)]
@@ -229,6 +238,7 @@ mod tests {
             &["--smoke", "--minutes", "1"],
             &["--smoke", "--big"],
             &["--minutes", "0", "soak"],
+            &["--minutes", "0.1", "soak"],
             &["--minutes", "5"],
             &["--minutes", "5", "idle"],
             &["--big"],
@@ -236,6 +246,10 @@ mod tests {
             &["--binary", "other=/proc/self/exe", "scale"],
             &["--binary", "other=/proc/self/exe", "--peers"],
             &["--binary", "nameless"],
+            &["--binary", "folder=/proc/self"],
+            &["--binary", "this=/proc/self/exe"],
+            &["--cost", "3"],
+            &["--cost", "17"],
         ] {
             assert!(planned(arguments).is_err(), "{arguments:?}");
         }

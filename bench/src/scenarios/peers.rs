@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 
 use super::Plan;
 use crate::driver::{Pace, Stream, Work, drive};
@@ -89,6 +89,7 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
         let name = peer.name();
         sides.extend(peers::unless_left_out(name, Side::start(plan, (peer, description)))?);
     }
+    ensure!(sides.len() > 1, "there is nobody to compare with: bench/peers/install installs them");
 
     let mut found: Vec<Vec<Finding>> = sides.iter().map(|_| Vec::new()).collect();
     for (call, turns) in measured(plan, &sides)? {
