@@ -34,8 +34,8 @@ const UNTIL_USED_WINDOW: Duration = Duration::from_secs(10);
 const LONGEST_HASH_WAIT: Duration = Duration::from_secs(60);
 /// The least that bcrypt takes. What is below [`LEAST_STRONG_COST`] needs `ALLOW_WEAK_HASH`.
 const LEAST_COST: u64 = 4;
-/// Each step doubles the time: 12 takes a fifth to a third of a second of a core, 16 three to five. Above it, one login on a small
-/// machine takes longer than clients wait, and a slip of the finger (21 for 12) would stop all logins.
+/// Each step doubles the time: 12 takes a fifth to a third of a second of a core, 16 three to five. Above it, one login on a
+/// small machine takes longer than clients wait, and a slip of the finger (21 for 12) would stop all logins.
 const GREATEST_COST: u64 = 16;
 /// The least cost that resists guessing offline (OWASP, Password Storage Cheat Sheet).
 pub(super) const LEAST_STRONG_COST: u32 = 10;

@@ -33,8 +33,8 @@ const LOGIN: &str = "login";
 const CONNECTIONS: usize = 64;
 /// Logins in flight for each core: enough that no core waits for the next.
 const LOGINS: usize = 4;
-/// A hash takes a fifth of a second and more. In turns that are so many times longer, what a service leaves idle while the last logins are
-/// answered, a hash of one core at the most, is a hundredth.
+/// A hash takes a fifth of a second and more. In turns that are so many times longer, what a service leaves idle while the last
+/// logins are answered, a hash of one core at the most, is a hundredth.
 const LONGER: u32 = 6;
 
 /// A service that is measured.
