@@ -50,7 +50,7 @@ pub use self::effective::Effective;
 pub use self::error::SettingsError;
 pub use self::key_ring::{ChangeError, KeyRing, LONGEST_KEY_RING};
 pub use self::origins::Origin;
-pub use self::parse::duration;
+pub use self::parse::{bcrypt_cost, duration};
 pub use self::rate::Rate;
 use self::secrets::Secrets;
 use self::source::{Source, refused};

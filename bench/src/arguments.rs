@@ -12,11 +12,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, value_parser};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use latchkey::config::bcrypt_cost;
 
 use crate::scenarios::{Binary, Plan, flood};
 
-/// How long `soak` takes in a short run.
+/// How long `soak` takes.
+const USUAL_MINUTES: f64 = 60.0;
+/// In a short run, and the least that has quarters to compare: a sample takes a while.
 const SMOKE_SOAK: Duration = Duration::from_secs(10);
 
 /// Measures the release binary, which it builds first, and prints one table. Linux only: CPU time and memory are read from
@@ -52,7 +55,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 256)]
     connections: usize,
     /// bcrypt's cost
-    #[arg(long, default_value_t = 12, value_parser = value_parser!(u32).range(4..=16))]
+    #[arg(long, default_value_t = 12, value_parser = bcrypt_cost)]
     cost: u32,
     /// A release binary to measure instead of the one that is built; more are shown beside the first by
     /// idle, profile and renewal
@@ -61,7 +64,7 @@ pub struct Arguments {
     /// Ten million sessions too, in `scale`: 6 GiB are written, 8 GiB must be free, 17 to 60 minutes
     #[arg(long)]
     big: bool,
-    /// How long `soak` takes [default: 60]
+    /// How long `soak` takes: an hour, where this does not say
     #[arg(long)]
     minutes: Option<f64>,
     /// Look at every answer of a short run and at no limit
@@ -147,7 +150,7 @@ impl Arguments {
             cost: self.cost,
             cores: std::thread::available_parallelism()?.get(),
             big: self.big,
-            soak: Duration::try_from_secs_f64(self.minutes.unwrap_or(60.0) * 60.0).context("--minutes")?,
+            soak: Duration::try_from_secs_f64(self.minutes.unwrap_or(USUAL_MINUTES) * 60.0).context("--minutes")?,
             judged: true,
             binaries: self.binaries.clone(),
             ground: PathBuf::new(),
@@ -156,9 +159,10 @@ impl Arguments {
             plan = Plan { rounds: 1, span: Duration::from_secs(1), sessions: 5_000, cost: 10, judged: false, ..plan };
             plan.soak = SMOKE_SOAK;
         }
+        let names = self.binaries.iter().map(|binary| &binary.name).collect::<HashSet<_>>();
+        ensure!(names.len() == self.binaries.len(), "--binary: two have the same name");
         ensure!(plan.rounds > 0, "--rounds: none to measure in");
         ensure!(!plan.span.is_zero(), "--seconds: no time to measure in");
-        // Its quarters are compared, and a sample takes a while.
         ensure!(plan.soak >= SMOKE_SOAK, "--minutes: shorter than {SMOKE_SOAK:?}");
         ensure!(plan.connections > 0, "--connections: nothing to measure through");
         // A renewal is of a session that has none in flight: with few of them it would be looked for for long, or for ever.
@@ -176,8 +180,6 @@ impl Arguments {
             self.minutes.is_none() || measured.contains(&Scenario::Soak),
             "--minutes is of `soak`, which is not named"
         );
-        let names = self.binaries.iter().map(|binary| &binary.name).collect::<HashSet<_>>();
-        ensure!(names.len() == self.binaries.len(), "--binary: two have the same name");
         ensure!(
             self.binaries.len() < 2 || compared.iter().any(|scenario| measured.contains(scenario)),
             "a second --binary is shown by idle, profile and renewal, of which none is measured"

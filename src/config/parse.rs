@@ -162,8 +162,8 @@ pub(super) fn password_policy(text: &str) -> Parsed<PasswordPolicy> {
     }
 }
 
-/// The base-2 logarithm of the rounds.
-pub(super) fn bcrypt_cost(text: &str) -> Parsed<u32> {
+/// The base-2 logarithm of the rounds. For a program that takes one on its command line, too.
+pub fn bcrypt_cost(text: &str) -> Parsed<u32> {
     whole_number(text)
         .filter(|cost| (LEAST_COST..=GREATEST_COST).contains(cost))
         .and_then(|cost| u32::try_from(cost).ok())
